@@ -1,0 +1,248 @@
+package kernel
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Pool is a fixed set of workers that run the parts of one task at a time.
+//
+// The goroutine that calls Run is worker 0; the others are goroutines of the
+// pool that wait between tasks, first spinning for some tens of microseconds,
+// then parked. Each worker begins with its own contiguous slice of the parts,
+// so that it meets the same memory in every step, and takes parts of the
+// others when it is done. A worker whose core is taken away by another process
+// therefore delays a task by at most one part, and workers that are not awake
+// yet are not waited for.
+//
+// Concurrent calls wait for each other. A task must not start another task on
+// its own pool. The zero value is not usable; see NewPool.
+type Pool struct {
+	mu    sync.Mutex // held while a task runs
+	lanes []lane
+	task  Task         // valid while pending > 0
+	left  atomic.Int64 // parts that are not finished
+	epoch atomic.Uint32
+
+	// callerParked is 1 while the caller waits on done.
+	callerParked atomic.Uint32
+	done         chan struct{}
+	closed       atomic.Bool
+	workers      sync.WaitGroup
+
+	shared   scratch // scratch used by all workers of a task
+	function functionTask
+
+	// The task structures of this package's kernels, kept so that starting
+	// one allocates nothing.
+	gemm gemmTask
+}
+
+// lane is one worker's slice of the parts and its scratch memory.
+type lane struct {
+	// span holds the first unclaimed part in the high half and the end in
+	// the low half. Taking a part is one compare-and-swap, by whichever
+	// worker; a span with parts in it exists only while its task runs.
+	span   atomic.Uint64
+	parked atomic.Uint32
+	wake   chan struct{}
+	own    scratch
+	_      [64]byte // keeps the spans of two workers on different cache lines
+}
+
+// Task is work in independent parts.
+type Task interface {
+	// Do runs one part; worker is below Threads() and no two parts run on
+	// the same worker at the same time. The results must not depend on it.
+	Do(part, worker int)
+}
+
+// functionTask makes a function a Task.
+type functionTask struct{ f func(part, worker int) }
+
+func (t *functionTask) Do(part, worker int) { t.f(part, worker) }
+
+// NewPool starts threads-1 workers beside the caller; threads < 1 means
+// GOMAXPROCS. Close stops them; a pool that is not closed is never collected.
+func NewPool(threads int) *Pool {
+	if threads < 1 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	p := &Pool{lanes: make([]lane, threads), done: make(chan struct{}, 1)}
+	for w := 1; w < threads; w++ {
+		p.lanes[w].wake = make(chan struct{}, 1)
+		p.workers.Add(1)
+		go p.work(w)
+	}
+	return p
+}
+
+// Threads is the number of workers, the caller among them.
+func (p *Pool) Threads() int { return len(p.lanes) }
+
+// Close stops the workers and waits until they have. Run must not be called
+// afterwards. A second call does nothing.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed.Swap(true) {
+		return
+	}
+	p.epoch.Add(1)
+	p.wakeParked()
+	p.workers.Wait()
+}
+
+// Run calls f once for every part below parts and returns when all calls have
+// returned. It does not allocate; a closure given to it may.
+func (p *Pool) Run(parts int, f func(part, worker int)) {
+	p.mu.Lock()
+	p.function.f = f
+	p.run(parts, &p.function)
+	p.function.f = nil
+	p.mu.Unlock()
+}
+
+// RunTask is Run for a task that the caller keeps, so that nothing is
+// allocated.
+func (p *Pool) RunTask(parts int, task Task) {
+	p.mu.Lock()
+	p.run(parts, task)
+	p.mu.Unlock()
+}
+
+// run executes a task; p.mu is held.
+func (p *Pool) run(parts int, task Task) {
+	if parts <= 0 {
+		return
+	}
+	if len(p.lanes) == 1 || parts == 1 || p.closed.Load() {
+		for part := range parts {
+			task.Do(part, 0)
+		}
+		return
+	}
+	p.task = task
+	p.left.Store(int64(parts))
+	threads := len(p.lanes)
+	for w := range p.lanes {
+		first, end := w*parts/threads, (w+1)*parts/threads
+		p.lanes[w].span.Store(uint64(first)<<32 | uint64(end))
+	}
+	p.epoch.Add(1)
+	p.wakeParked()
+	p.takeParts(0)
+	p.await()
+	p.task = nil
+}
+
+func (p *Pool) wakeParked() {
+	for w := 1; w < len(p.lanes); w++ {
+		l := &p.lanes[w]
+		if l.parked.CompareAndSwap(1, 0) {
+			l.wake <- struct{}{}
+		}
+	}
+}
+
+// takeParts runs parts until none is unclaimed, the worker's own first.
+func (p *Pool) takeParts(worker int) {
+	for i := range p.lanes {
+		l := &p.lanes[(worker+i)%len(p.lanes)]
+		for {
+			span := l.span.Load()
+			first, end := span>>32, span&0xffffffff
+			if first >= end {
+				break
+			}
+			if !l.span.CompareAndSwap(span, (first+1)<<32|end) {
+				continue
+			}
+			// An unclaimed part means that its task is the current one.
+			p.task.Do(int(first), worker)
+			if p.left.Add(-1) == 0 && worker != 0 && p.callerParked.CompareAndSwap(1, 0) {
+				p.done <- struct{}{}
+			}
+		}
+	}
+}
+
+// Waiting spins spinRounds times for spinPauses pauses each, about 20 to 40
+// microseconds in all, before it parks.
+const (
+	spinRounds = 64
+	spinPauses = 24
+)
+
+// await returns when no part is left.
+func (p *Pool) await() {
+	for round := 0; p.left.Load() != 0; round++ {
+		if round < spinRounds {
+			pause(spinPauses)
+			continue
+		}
+		p.callerParked.Store(1)
+		if p.left.Load() == 0 && p.callerParked.CompareAndSwap(1, 0) {
+			return
+		}
+		// The token may come from a worker that finished the previous task
+		// and was slow to look for a parked caller: the loop checks again.
+		<-p.done
+	}
+}
+
+// work is the life of a worker.
+func (p *Pool) work(worker int) {
+	defer p.workers.Done()
+	l := &p.lanes[worker]
+	seen := uint32(0)
+	for {
+		for round := 0; p.epoch.Load() == seen; round++ {
+			if round < spinRounds {
+				pause(spinPauses)
+				continue
+			}
+			l.parked.Store(1)
+			if p.epoch.Load() != seen && l.parked.CompareAndSwap(1, 0) {
+				break
+			}
+			<-l.wake
+		}
+		if p.closed.Load() {
+			return
+		}
+		seen = p.epoch.Load()
+		p.takeParts(worker)
+	}
+}
+
+// Scratch returns n values of memory that belongs to the worker until its part
+// returns: aligned to 64 bytes, not cleared, valid until the next call with
+// the same worker. The kernels of this package use it too, so a task must not
+// hold on to it.
+func (p *Pool) Scratch(worker, n int) []float32 { return p.lanes[worker].own.get(n) }
+
+// scratch is memory that grows to the largest size asked for and stays.
+type scratch struct{ values []float32 }
+
+func (s *scratch) get(n int) []float32 {
+	if n > len(s.values) {
+		s.values = alignedSlice(n + n/4)
+	}
+	return s.values[:n]
+}
+
+// cacheLine is the number of float32 values in a cache line.
+const cacheLine = 16
+
+// alignedSlice returns n values that begin on a cache line.
+func alignedSlice(n int) []float32 {
+	raw := make([]float32, n+cacheLine)
+	skip := 0
+	if rest := uintptr(unsafe.Pointer(&raw[0])) % 64; rest != 0 {
+		skip = int(64-rest) / 4
+	}
+	return raw[skip : skip+n : skip+n]
+}
