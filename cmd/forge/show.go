@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"forge/dsl"
+	"forge/dsl/diag"
+	"forge/plugins/std"
+)
+
+func newShowCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show NAME",
+		Short: "A block's, kind's or value's definition and documentation",
+		Example: `  forge show router      a standard block
+  forge show train       a kind of section: its settings, types and defaults
+  forge show adamw       a value and its attributes`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return runShow(a, args[0]) },
+	}
+}
+
+// definition is what `forge show --json` prints.
+type definition struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"` // block, kind or value
+	File string `json:"file"`
+	Line int    `json:"line"`
+	Doc  string `json:"doc,omitempty"`
+	Text string `json:"text"`
+}
+
+func runShow(a *app, name string) error {
+	known, err := definitions()
+	if err != nil {
+		return err
+	}
+	d, ok := known[name]
+	if !ok {
+		names := make([]string, 0, len(known))
+		for name := range known {
+			names = append(names, name)
+		}
+		sort.Strings(names)
+		message := fmt.Sprintf("nothing is called %q", name)
+		if near := nearest(name, names); near != "" {
+			message += fmt.Sprintf("; did you mean %q?", near)
+		} else {
+			message += "; there are: " + joinComma(names)
+		}
+		return &usageError{errors.New(message)}
+	}
+	if a.json {
+		return a.printJSON(d)
+	}
+	a.printf("# %s, %s:%d\n", d.Kind, d.File, d.Line)
+	if d.Doc != "" {
+		a.printf("## %s\n", strings.ReplaceAll(d.Doc, "\n", "\n## "))
+	}
+	a.printf("%s\n", d.Text)
+	return nil
+}
+
+// definitions are the declarations of the prelude and of the standard blocks by name.
+func definitions() (map[string]definition, error) {
+	known := map[string]definition{}
+	if err := define(known, dsl.PreludeName, dsl.PreludeSource); err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(std.FS, "*.forge")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		text, err := std.FS.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		if err := define(known, "std/"+name, string(text)); err != nil {
+			return nil, err
+		}
+	}
+	return known, nil
+}
+
+// define adds the declarations of one file.
+func define(known map[string]definition, name, source string) error {
+	file, faults := dsl.Parse(name, source)
+	if err := faults.Err(); err != nil {
+		return err
+	}
+	add := func(kind, called, doc string, at diag.Span) {
+		known[called] = definition{
+			Name: called, Kind: kind, File: name, Line: at.Start.Line, Doc: doc,
+			Text: source[at.Start.Offset:at.End.Offset],
+		}
+	}
+	for _, d := range file.Decls {
+		switch d := d.(type) {
+		case *dsl.Block:
+			add("block", d.Name.Name, d.Doc, d.Span)
+		case *dsl.Builtin:
+			kind := "value"
+			if d.IsKind {
+				kind = "kind"
+			}
+			add(kind, d.Name.Name, d.Doc, d.Span)
+		}
+	}
+	return nil
+}
