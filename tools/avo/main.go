@@ -19,8 +19,9 @@ import (
 
 // families maps the name given by -family to the function that emits it.
 var families = map[string]func(){
-	"gemm": gemmFamily,
-	"spin": spinFamily,
+	"gemm":   gemmFamily,
+	"spin":   spinFamily,
+	"vector": vectorFamily,
 }
 
 func main() {

@@ -62,8 +62,9 @@ type dotRoutine struct {
 
 // routines are the innermost loops of one level.
 type routines struct {
-	level Level
-	gemm  gemmRoutines
+	level  Level
+	gemm   gemmRoutines
+	vector vectorRoutines
 }
 
 // active is the table in use.

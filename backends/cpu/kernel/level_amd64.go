@@ -3,6 +3,7 @@ package kernel
 import "golang.org/x/sys/cpu"
 
 //go:generate go run -C ../../../tools ./avo -family gemm -pkg kernel -out ../backends/cpu/kernel/gemm_amd64.s -stubs ../backends/cpu/kernel/gemm_amd64.go
+//go:generate go run -C ../../../tools ./avo -family vector -pkg kernel -out ../backends/cpu/kernel/vector_amd64.s -stubs ../backends/cpu/kernel/vector_amd64.go
 //go:generate go run -C ../../../tools ./avo -family spin -pkg kernel -out ../backends/cpu/kernel/spin_amd64.s -stubs ../backends/cpu/kernel/spin_amd64.go
 
 var avx2Routines = routines{
@@ -26,6 +27,46 @@ var avx2Routines = routines{
 		},
 		packTranspose: packTransposeAVX2,
 	},
+	vector: avx2Vector,
+}
+
+var avx2Vector = vectorRoutines{
+	neg:          negAVX2,
+	abs:          absAVX2,
+	square:       squareAVX2,
+	sqrt:         sqrtAVX2,
+	reciprocal:   reciprocalAVX2,
+	rsqrt:        rsqrtAVX2,
+	relu:         reluAVX2,
+	sign:         signAVX2,
+	exp:          expAVX2,
+	log:          logAVX2,
+	sigmoid:      sigmoidAVX2,
+	silu:         siluAVX2,
+	tanh:         tanhAVX2,
+	normalCDF:    normalCDFAVX2,
+	gelu:         geluAVX2,
+	add:          addAVX2,
+	sub:          subAVX2,
+	mul:          mulAVX2,
+	div:          divAVX2,
+	max:          maxAVX2,
+	min:          minAVX2,
+	greater:      greaterAVX2,
+	greaterEqual: greaterEqualAVX2,
+	equal:        equalAVX2,
+	notEqual:     notEqualAVX2,
+	scale:        scaleAVX2,
+	addScalar:    addScalarAVX2,
+	maxScalar:    maxScalarAVX2,
+	minScalar:    minScalarAVX2,
+	axpy:         axpyAVX2,
+	where:        whereAVX2,
+	mulAdd:       mulAddAVX2,
+	sum:          sumAVX2,
+	sumSquares:   sumSquaresAVX2,
+	dot:          dotAVX2,
+	maximum:      maximumAVX2,
 }
 
 func bestRoutines() *routines {

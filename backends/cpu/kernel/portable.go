@@ -15,6 +15,7 @@ var portableRoutines = routines{
 		axpy: []axpyRoutine{{1, 4, portableAxpy4}, {1, 1, portableAxpy1}},
 		dot:  []dotRoutine{{1, 1, portableDot}},
 	},
+	vector: portableVector,
 }
 
 // portableTileCols is the width of the portable tile: two rows of it and one
