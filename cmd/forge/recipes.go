@@ -93,13 +93,7 @@ func shippedRecipe(name string) (string, error) {
 	if err == nil {
 		return string(text), nil
 	}
-	message := fmt.Sprintf("no recipe called %q is shipped", name)
-	if near := nearest(name, recipes.Names()); near != "" {
-		message += fmt.Sprintf("; did you mean %q?", near)
-	} else {
-		message += "; there are: " + joinComma(recipes.Names())
-	}
-	return "", &usageError{errors.New(message)}
+	return "", unknownName(fmt.Sprintf("no recipe called %q is shipped", name), name, recipes.Names())
 }
 
 // aboutRecipe is the first sentence of the first comment of a recipe file.

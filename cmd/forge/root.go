@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -40,7 +42,6 @@ CHECKPOINT is a run directory, or one checkpoint folder in it.`,
 			a.started = true
 			return a.checkSharedFlags(cmd)
 		},
-		SuggestionsMinimumDistance: 2,
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -68,7 +69,7 @@ CHECKPOINT is a run directory, or one checkpoint folder in it.`,
 			root.AddCommand(cmd)
 		}
 	}
-	add(groupLook, newRecipesCommand(a), newShowCommand(a))
+	add(groupLook, newRecipesCommand(a), newShowCommand(a), newExplainCommand(a))
 	add(groupHelp, newVersionCommand(a))
 	return root
 }
@@ -78,10 +79,13 @@ func knownVerb(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
-		return usagef("there is no verb %q; did you mean %s?", args[0], strings.Join(near, " or "))
+	var verbs []string
+	for _, verb := range root.Commands() {
+		if verb.IsAvailableCommand() {
+			verbs = append(verbs, verb.Name())
+		}
 	}
-	return usagef("there is no verb %q; `forge --help` lists them", args[0])
+	return unknownName(fmt.Sprintf("there is no verb %q", args[0]), args[0], verbs)
 }
 
 // checkSharedFlags refuses values of the shared flags that no verb can use.
@@ -89,7 +93,7 @@ func (a *app) checkSharedFlags(cmd *cobra.Command) error {
 	if a.threads < 0 || (a.threads == 0 && cmd.Flags().Changed("threads")) {
 		return usagef("--threads wants a number of at least 1, not %d", a.threads)
 	}
-	if a.device != "" && !contains(deviceNames(), a.device) {
+	if a.device != "" && !slices.Contains(deviceNames(), a.device) {
 		return usagef("--device %s: this forge has %s", a.device, strings.Join(deviceNames(), " and "))
 	}
 	if len(a.sets) > 0 && cmd.Annotations[readsRecipe] == "" {

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,18 +43,7 @@ func runShow(a *app, name string) error {
 	}
 	d, ok := known[name]
 	if !ok {
-		names := make([]string, 0, len(known))
-		for name := range known {
-			names = append(names, name)
-		}
-		sort.Strings(names)
-		message := fmt.Sprintf("nothing is called %q", name)
-		if near := nearest(name, names); near != "" {
-			message += fmt.Sprintf("; did you mean %q?", near)
-		} else {
-			message += "; there are: " + joinComma(names)
-		}
-		return &usageError{errors.New(message)}
+		return unknownName(fmt.Sprintf("nothing is called %q", name), name, slices.Collect(maps.Keys(known)))
 	}
 	if a.json {
 		return a.printJSON(d)
