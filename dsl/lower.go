@@ -100,7 +100,12 @@ func (l *lowerer) cell(c *cell) *Cell {
 func (l *lowerer) block(b *block) *Block {
 	n := &Block{Span: spanOf(b.Tokens), Name: ident(b.Name), Params: l.params(b.Params), Result: *l.shape(b.Result), HasBody: b.Open}
 	n.Doc = l.doc(n.Span.Start.Line)
+	l.ownName(n.Name)
+	for _, one := range n.Params {
+		l.ownName(one.Name)
+	}
 	for _, i := range b.Inputs {
+		l.ownName(ident(i.Name))
 		n.Inputs = append(n.Inputs, &Input{Span: spanOf(i.Tokens), Name: ident(i.Name), Shape: *l.shape(i.Shape)})
 	}
 	for _, s := range b.Body {
@@ -169,11 +174,14 @@ func (l *lowerer) stmt(s *stmt) Stmt {
 	switch {
 	case s.Weight != nil:
 		w := s.Weight
+		l.ownName(ident(w.Name))
 		return &Weight{Span: span, Name: ident(w.Name), Shape: *l.shape(w.Shape), Init: l.chain(w.Init), Guard: l.chain(w.Guard)}
 	case s.State != nil:
 		w := s.State
+		l.ownName(ident(w.Name))
 		return &State{Span: span, Name: ident(w.Name), Shape: *l.shape(w.Shape), Value: l.chain(w.Value), Guard: l.chain(w.Guard)}
 	case s.Part != nil:
+		l.ownName(ident(s.Part.Name))
 		return &Part{Span: span, Name: ident(s.Part.Name), Bank: l.shape(s.Part.Bank), Value: l.expr(s.Part.Value)}
 	case s.Require != nil:
 		n := &Require{Span: span, Cond: l.expr(s.Require.Cond)}
@@ -183,6 +191,7 @@ func (l *lowerer) stmt(s *stmt) Stmt {
 		}
 		return n
 	case s.Effect != nil:
+		l.ownName(ident(s.Effect.Name))
 		return &Effect{Span: span, Kind: s.Effect.Kind, Name: ident(s.Effect.Name), Value: l.expr(s.Effect.Value)}
 	case s.Return != nil:
 		return &Return{Span: span, Value: l.expr(s.Return)}
@@ -190,11 +199,22 @@ func (l *lowerer) stmt(s *stmt) Stmt {
 	n := &Equation{Span: span, Shape: l.shape(s.Eq.Shape), Value: l.expr(s.Eq.Value)}
 	for _, one := range s.Eq.Names {
 		n.Names = append(n.Names, ident(one))
+		l.ownName(ident(one))
 	}
 	if first := n.Names[0]; lineWords[first.Name] {
 		l.report(diag.New("E011", first.Span, "", "`%s` begins a line of its own kind and can't name an equation", first.Name))
 	}
 	return n
+}
+
+// known are the names that are known everywhere. Headers of kinds may have settings called like this (`seq`, `batch`).
+var known = wordSet("none inf batch seq key")
+
+// ownName reports a name of a block, or of what stands in one, that is known everywhere already.
+func (l *lowerer) ownName(n Ident) {
+	if known[n.Name] {
+		l.report(diag.New("E011", n.Span, "", "`%s` is known everywhere and can't be given again", n.Name))
+	}
 }
 
 func (l *lowerer) expr(e *expr) Expr {
@@ -289,6 +309,7 @@ func (l *lowerer) primary(p *primary) Expr {
 		item := ListItem{Value: l.expr(p.List.First), Over: l.chain(p.List.Over)}
 		if p.List.Var != nil {
 			item.Var = ident(p.List.Var)
+			l.ownName(item.Var)
 		}
 		n.Items = append(n.Items, item)
 	}
@@ -327,13 +348,14 @@ func (l *lowerer) badEscape(token lexer.Token) {
 		before := token.Value[:len(token.Value)-1-len(rest)]
 		place.Start.Offset += len(before)
 		place.Start.Col += runeCount(before)
-		length := 1
-		for length < len(rest) && (length == 1 || isHexadecimal(rest[length])) && length < 10 {
-			length++
-		}
-		shown := []rune(rest[:length])
-		if len(shown) > 1 && shown[1] > 127 {
-			shown = []rune(rest)[:2]
+		shown := []rune(rest)[:min(2, runeCount(rest))]
+		if len(shown) == 2 && strings.ContainsRune("xuU", shown[1]) {
+			for _, c := range []rune(rest)[2:] {
+				if !strings.ContainsRune("0123456789abcdefABCDEF", c) || len(shown) == 10 {
+					break
+				}
+				shown = append(shown, c)
+			}
 		}
 		place.End = place.Start
 		place.End.Offset += len(string(shown))
@@ -342,8 +364,4 @@ func (l *lowerer) badEscape(token lexer.Token) {
 			Helpf("escapes are Go's: `\\n`, `\\t`, `\\\"`, `\\\\`, `\\x41`, `\\u00e4`; write a backslash as `\\\\`"))
 		return
 	}
-}
-
-func isHexadecimal(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }

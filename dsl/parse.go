@@ -24,8 +24,7 @@ func ParseHeader(name, source string) (*File, diag.List) {
 // ParseCell reads one cell, the text of `--set PATH=EXPR`. The cell is nil if there are errors.
 func ParseCell(name, source string) (*Cell, diag.List) {
 	p := scanned(name, source)
-	c := p.cell(p.line())
-	return done(p, c)
+	return done(p, p.cell(p.line()))
 }
 
 // ParseExpr reads one expression. It is nil if there are errors.
@@ -51,19 +50,34 @@ func done[N any](p *parser, node N) (N, diag.List) {
 // and what can be read of these is kept.
 type parser struct {
 	lowerer
+	name   string
 	tokens []lexer.Token
-	end    lexer.Position
-	// seen are the declarations read so far, for the rules about their order.
-	seen []Decl
+	// What the rules about order need: the declarations read so far, the first token of the file, how many declarations there
+	// were, faulty ones too, and whether one began with `forge`.
+	seen        []Decl
+	first       *lexer.Token
+	count       int
+	saysVersion bool
+	// stray says that the last declaration had a fault and no braces: indented lines after it belong to it, and so do
+	// braces.
+	stray bool
+	// astray says that the last fault was a line that does not belong at the top.
+	astray bool
 }
 
 func scanned(name, source string) *parser {
+	p, _ := newParser(name, source)
+	return p
+}
+
+// newParser scans a text; the faults of scanning are the first in the parser's list.
+func newParser(name, source string) (*parser, []Comment) {
 	s := scanner{file: name, source: source}
 	s.scan()
-	p := &parser{tokens: s.tokens, end: s.end}
+	p := &parser{name: name, tokens: s.tokens}
 	p.list = s.list
 	p.docs = docLines(source, s.comments)
-	return p
+	return p, s.comments
 }
 
 // docLines keeps the doc comments that have a line to themselves.
@@ -80,19 +94,26 @@ func docLines(source string, comments []Comment) map[int]Comment {
 }
 
 func parse(name, source string, header bool) (*File, diag.List) {
-	s := scanner{file: name, source: source}
-	s.scan()
-	p := &parser{tokens: s.tokens, end: s.end}
-	p.list = s.list
-	p.docs = docLines(source, s.comments)
-	file := &File{Name: name, Source: source, Comments: s.comments}
-	unreadable := len(s.list) > 0 && len(s.tokens) == 0
+	p, comments := newParser(name, source)
+	file := &File{Name: name, Source: source, Comments: comments}
+	unreadable := len(p.list) > 0 && len(p.tokens) == 0
 	for {
 		tokens := p.declaration()
 		if len(tokens) == 0 {
 			break
 		}
-		if d := p.decl(tokens); d != nil {
+		p.count++
+		if p.first == nil {
+			p.first = &tokens[0]
+		}
+		p.saysVersion = p.saysVersion || tokens[0].Value == "forge" || p.count == 1 && tokens[0].Type == typeBad
+		if p.stray && (tokens[0].Pos.Column > 1 || tokens[0].Value == "{") {
+			continue
+		}
+		d := p.decl(tokens)
+		p.stray = d == nil
+		if d != nil {
+			p.astray = false
 			p.order(d, header)
 			p.seen = append(p.seen, d)
 		}
@@ -137,32 +158,86 @@ func lineEnd(tokens []lexer.Token) int {
 	return len(tokens)
 }
 
-// lines cuts tokens into lines, without the newlines.
+// lines cuts the body of a faulty declaration into lines, without the newlines. Where a line seems to hold two settings or
+// equations, one of them begins a line of the file: there the scanner took a newline for one that joins (`total =`), and it is
+// cut there too.
 func lines(tokens []lexer.Token) [][]lexer.Token {
 	var out [][]lexer.Token
 	for len(tokens) > 0 {
 		n := lineEnd(tokens)
-		if n > 0 {
-			out = append(out, tokens[:n])
+		line := tokens[:n]
+		for cut := secondStart(line); cut > 0; cut = secondStart(line) {
+			out = append(out, line[:cut])
+			line = line[cut:]
+		}
+		if len(line) > 0 {
+			out = append(out, line)
 		}
 		tokens = tokens[min(n+1, len(tokens)):]
 	}
 	return out
 }
 
-// line is all tokens, for the parsers of one line.
-func (p *parser) line() []lexer.Token { return p.tokens }
+// secondStart is the index of the token that begins the line of the file with the second `=` outside of brackets; 0: none.
+func secondStart(tokens []lexer.Token) int {
+	depth, equals := 0, -1
+	for i, token := range tokens {
+		switch token.Value {
+		case "(", "[", "{":
+			depth++
+		case ")", "]", "}":
+			depth--
+		case "=":
+			if depth != 0 {
+				continue
+			}
+			if equals < 0 {
+				equals = i
+				continue
+			}
+			start := i
+			for start > equals+1 && tokens[start-1].Pos.Line == tokens[i].Pos.Line {
+				start--
+			}
+			if tokens[start].Pos.Line != tokens[start-1].Pos.Line {
+				return start
+			}
+			return 0
+		}
+	}
+	return 0
+}
+
+// line is all tokens, for the parsers of one line, of which it reports it if there are more or none.
+func (p *parser) line() []lexer.Token {
+	tokens := p.declaration()
+	if len(p.list) > 0 {
+		return []lexer.Token{{Type: typeBad}}
+	}
+	rest := p.tokens
+	switch {
+	case len(tokens) == 0:
+		at := diag.Span{File: p.name, Start: diag.Pos{Line: 1, Col: 1}, End: diag.Pos{Line: 1, Col: 1}}
+		p.report(diag.New("E010", at, "", "nothing is written here"))
+	case len(p.declaration()) > 0:
+		at := tokenSpan(rest[0])
+		at.End = at.Start
+		p.report(diag.New("E010", at, "", "this is more than one line"))
+	default:
+		return tokens
+	}
+	return []lexer.Token{{Type: typeBad}}
+}
 
 // decl reads one declaration: as a whole, and if that fails, in parts.
 func (p *parser) decl(tokens []lexer.Token) Decl {
 	if dropped(tokens) || tooDeep(tokens) != nil {
 		return p.parts(tokens)
 	}
-	tree, err := run(declParser, tokens)
-	if err != nil {
-		return p.parts(tokens)
+	if tree, err := run(declParser, tokens); err == nil {
+		return p.lowerer.decl(tree)
 	}
-	return p.lowerer.decl(tree)
+	return p.parts(tokens)
 }
 
 // parts reads a declaration that has a fault: its header, then each line of its body. The fault is reported where it is.
@@ -217,9 +292,6 @@ func (p *parser) header(tokens []lexer.Token) Decl {
 }
 
 func (p *parser) cell(tokens []lexer.Token) *Cell {
-	if tokens = p.cutEmpty(tokens); tokens == nil {
-		return nil
-	}
 	if tree := parseLine(p, cellParser, tokens, inSection); tree != nil {
 		return p.lowerer.cell(tree)
 	}

@@ -1,7 +1,9 @@
 package dsl
 
 import (
+	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/alecthomas/participle/v2/lexer"
@@ -178,7 +180,7 @@ func (s *scanner) take(token lexer.Token) (next restart, faulty bool) {
 	case token.Type == typeUnknown:
 		if s.badLine != token.Pos.Line {
 			s.badLine = token.Pos.Line
-			s.report(unknownCharacter(s.source, token))
+			s.report(unknownCharacter(token))
 		}
 		token.Type = typeBad
 	case token.Type == typeBadString:
@@ -250,7 +252,8 @@ func (s *scanner) isUnit(token lexer.Token) bool {
 		return false
 	}
 	rest := strings.TrimLeft(s.source[token.Pos.Offset+len(token.Value):], " \t")
-	begins := strings.HasPrefix(rest, "=") && !strings.HasPrefix(rest, "==") || strings.HasPrefix(rest, ":")
+	starts := func(text string) bool { return strings.HasPrefix(rest, text) }
+	begins := starts("=") && !starts("==") || starts(":") || starts(".") && !starts("..") || starts("[") || starts("(")
 	return !begins
 }
 
@@ -339,10 +342,6 @@ func (s *scanner) closeBraces() {
 	}
 }
 
-func (s *scanner) never(bracket opener) {
-	s.report(diag.New("E005", tokenSpan(bracket.token), fmtMissing(closerOf(bracket.token.Value)), "this `%s` is never closed", bracket.token.Value))
-}
-
 // lineOf is the index of the first token of the logical line with the token at index.
 func (s *scanner) lineOf(index int) int {
 	for ; index > 0; index-- {
@@ -427,4 +426,61 @@ func closerOf(opener string) string {
 		return "]"
 	}
 	return "}"
+}
+
+func closesNothing(token lexer.Token) *diag.Diagnostic {
+	return diag.New("E005", tokenSpan(token), "", "this `%s` closes nothing", token.Value)
+}
+
+// never reports a bracket without its match.
+func (s *scanner) never(bracket opener) {
+	opening := bracket.token.Value
+	s.report(diag.New("E005", tokenSpan(bracket.token), "its `"+closerOf(opening)+"` is missing", "this `%s` is never closed", opening))
+}
+
+// otherwise says what to write instead of characters that come from other languages or from a word processor.
+var otherwise = map[string]string{
+	"'":      "text stands in `\"`",
+	"`":      "text stands in `\"`",
+	"“":      "text stands in plain `\"`",
+	"”":      "text stands in plain `\"`",
+	"„":      "text stands in plain `\"`",
+	"‘":      "text stands in plain `\"`",
+	"’":      "text stands in plain `\"`",
+	";":      "a line ends without it",
+	"?":      "a choice is written `a if condition else b`",
+	"!":      "write `not`, or `!=`",
+	"&":      "write `and`",
+	"@":      "a contraction is written `dot[axis](x, w)`",
+	"$":      "text has no interpolation",
+	"\\":     "a line goes on after an operator, and inside brackets",
+	"–":      "write `-`",
+	"—":      "write `-`",
+	"−":      "write `-`",
+	"×":      "write `*`",
+	"·":      "write `*`",
+	"÷":      "write `/`",
+	"≤":      "write `<=`",
+	"≥":      "write `>=`",
+	"≠":      "write `!=`",
+	"→":      "write `->`",
+	"…":      "write `..`",
+	"\u00a0": "this is a no-break space: write a plain blank",
+	"\u200b": "this takes no room: delete it",
+	"\ufeff": "this takes no room: delete it",
+	"\r":     "a line ends with a line feed",
+}
+
+// unknownCharacter reports a character that no token has.
+func unknownCharacter(token lexer.Token) *diag.Diagnostic {
+	shown := token.Value
+	c, _ := utf8.DecodeRuneInString(shown)
+	label, known := otherwise[shown]
+	if !known && unicode.IsLetter(c) {
+		label = "names have the letters a to z, digits and `_`"
+	}
+	if !unicode.IsGraphic(c) || unicode.IsSpace(c) {
+		shown = fmt.Sprintf("U+%04X", c)
+	}
+	return diag.New("E001", tokenSpan(token), label, "forge does not know the character `%s`", shown)
 }
