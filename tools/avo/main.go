@@ -20,6 +20,7 @@ import (
 // families maps the name given by -family to the function that emits it.
 var families = map[string]func(){
 	"gemm":   gemmFamily,
+	"rows":   rowsFamily,
 	"spin":   spinFamily,
 	"vector": vectorFamily,
 }

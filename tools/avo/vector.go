@@ -11,61 +11,61 @@ func vectorFamily() {
 	masks := maskTable("vectorMasks")
 
 	zero := func() VecVirtual { r := YMM(); VXORPS(r, r, r); return r }
-	elementwise(masks, "neg", 4, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return negative(x[0]) })
-	elementwise(masks, "abs", 4, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return absolute(x[0]) })
-	elementwise(masks, "square", 4, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return mul(x[0], x[0]) })
-	elementwise(masks, "sqrt", 2, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { r := YMM(); VSQRTPS(x[0], r); return r })
-	elementwise(masks, "reciprocal", 2, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return div(number(1), x[0]) })
-	elementwise(masks, "rsqrt", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
+	elementwise(masks, "vectorRoutines", "neg", 4, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return negative(x[0]) })
+	elementwise(masks, "vectorRoutines", "abs", 4, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return absolute(x[0]) })
+	elementwise(masks, "vectorRoutines", "square", 4, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return mul(x[0], x[0]) })
+	elementwise(masks, "vectorRoutines", "sqrt", 2, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { r := YMM(); VSQRTPS(x[0], r); return r })
+	elementwise(masks, "vectorRoutines", "reciprocal", 2, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return div(number(1), x[0]) })
+	elementwise(masks, "vectorRoutines", "rsqrt", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
 		r := YMM()
 		VSQRTPS(x[0], r)
 		return div(number(1), r)
 	})
-	elementwise(masks, "relu", 4, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return larger(zero(), x[0]) })
-	elementwise(masks, "sign", 2, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
+	elementwise(masks, "vectorRoutines", "relu", 4, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return larger(zero(), x[0]) })
+	elementwise(masks, "vectorRoutines", "sign", 2, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
 		up := and(compare(greater, x[0], zero()), constant(1))
 		down := and(compare(less, x[0], zero()), constant(1))
 		return keepNaN(x[0], sub(up, down))
 	})
-	elementwise(masks, "exp", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return exponential(x[0]) })
-	elementwise(masks, "log", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return logarithm(x[0]) })
-	elementwise(masks, "sigmoid", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return logistic(x[0]) })
-	elementwise(masks, "silu", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
+	elementwise(masks, "vectorRoutines", "exp", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return exponential(x[0]) })
+	elementwise(masks, "vectorRoutines", "log", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return logarithm(x[0]) })
+	elementwise(masks, "vectorRoutines", "sigmoid", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return logistic(x[0]) })
+	elementwise(masks, "vectorRoutines", "silu", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
 		return div(x[0], add(exponential(negative(x[0])), constant(1)))
 	})
-	elementwise(masks, "tanh", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return hyperbolicTangent(x[0]) })
-	elementwise(masks, "normalCDF", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return normalDistribution(x[0]) })
-	elementwise(masks, "gelu", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return mul(normalDistribution(x[0]), x[0]) })
+	elementwise(masks, "vectorRoutines", "tanh", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return hyperbolicTangent(x[0]) })
+	elementwise(masks, "vectorRoutines", "normalCDF", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return normalDistribution(x[0]) })
+	elementwise(masks, "vectorRoutines", "gelu", 1, 1, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return mul(normalDistribution(x[0]), x[0]) })
 
-	elementwise(masks, "add", 4, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return add(x[0], x[1]) })
-	elementwise(masks, "sub", 4, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return sub(x[0], x[1]) })
-	elementwise(masks, "mul", 4, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return mul(x[0], x[1]) })
-	elementwise(masks, "div", 2, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return div(x[0], x[1]) })
-	elementwise(masks, "max", 2, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
+	elementwise(masks, "vectorRoutines", "add", 4, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return add(x[0], x[1]) })
+	elementwise(masks, "vectorRoutines", "sub", 4, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return sub(x[0], x[1]) })
+	elementwise(masks, "vectorRoutines", "mul", 4, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return mul(x[0], x[1]) })
+	elementwise(masks, "vectorRoutines", "div", 2, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return div(x[0], x[1]) })
+	elementwise(masks, "vectorRoutines", "max", 2, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
 		return keepNaN(x[0], larger(x[0], x[1]))
 	})
-	elementwise(masks, "min", 2, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
+	elementwise(masks, "vectorRoutines", "min", 2, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
 		return keepNaN(x[0], smaller(x[0], x[1]))
 	})
 	for _, relation := range []struct {
 		name      string
 		predicate int
 	}{{"greater", greater}, {"greaterEqual", greaterEqual}, {"equal", equal}, {"notEqual", notEqual}} {
-		elementwise(masks, relation.name, 2, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
+		elementwise(masks, "vectorRoutines", relation.name, 2, 2, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
 			return and(compare(relation.predicate, x[0], x[1]), constant(1))
 		})
 	}
-	elementwise(masks, "where", 2, 3, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
+	elementwise(masks, "vectorRoutines", "where", 2, 3, false, func(x []VecVirtual, _ VecVirtual) VecVirtual {
 		return choose(compare(notEqual, x[0], zero()), x[1], x[2])
 	})
 	// mulAdd reads its destination as the first operand.
-	elementwise(masks, "mulAdd", 2, 3, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return mulAdd(x[1], x[2], x[0]) })
+	elementwise(masks, "vectorRoutines", "mulAdd", 2, 3, false, func(x []VecVirtual, _ VecVirtual) VecVirtual { return mulAdd(x[1], x[2], x[0]) })
 
-	elementwise(masks, "scale", 4, 1, true, func(x []VecVirtual, s VecVirtual) VecVirtual { return mul(x[0], s) })
-	elementwise(masks, "addScalar", 4, 1, true, func(x []VecVirtual, s VecVirtual) VecVirtual { return add(x[0], s) })
-	elementwise(masks, "maxScalar", 4, 1, true, func(x []VecVirtual, s VecVirtual) VecVirtual { return larger(s, x[0]) })
-	elementwise(masks, "minScalar", 4, 1, true, func(x []VecVirtual, s VecVirtual) VecVirtual { return smaller(s, x[0]) })
-	elementwise(masks, "axpy", 4, 2, true, func(x []VecVirtual, s VecVirtual) VecVirtual { return mulAdd(x[1], s, x[0]) })
+	elementwise(masks, "vectorRoutines", "scale", 4, 1, true, func(x []VecVirtual, s VecVirtual) VecVirtual { return mul(x[0], s) })
+	elementwise(masks, "vectorRoutines", "addScalar", 4, 1, true, func(x []VecVirtual, s VecVirtual) VecVirtual { return add(x[0], s) })
+	elementwise(masks, "vectorRoutines", "maxScalar", 4, 1, true, func(x []VecVirtual, s VecVirtual) VecVirtual { return larger(s, x[0]) })
+	elementwise(masks, "vectorRoutines", "minScalar", 4, 1, true, func(x []VecVirtual, s VecVirtual) VecVirtual { return smaller(s, x[0]) })
+	elementwise(masks, "vectorRoutines", "axpy", 4, 2, true, func(x []VecVirtual, s VecVirtual) VecVirtual { return mulAdd(x[1], s, x[0]) })
 
 	reduction(masks, "sum", 1, 0, func(sum VecVirtual, x []VecVirtual) { VADDPS(x[0], sum, sum) }, horizontalSum)
 	reduction(masks, "sumSquares", 1, 0, func(sum VecVirtual, x []VecVirtual) { VFMADD231PS(x[0], x[0], sum) }, horizontalSum)
@@ -79,7 +79,7 @@ var operandNames = []string{"x", "y", "z"}
 // elementwise emits nameAVX2(dst, x, y, … *float32, s float32, n int), which
 // sets dst[i] to formula(x[i], y[i], …, s) for i < n, in registers of eight
 // and unroll of them at a time.
-func elementwise(masks Mem, name string, unroll, operands int, scalar bool, formula func([]VecVirtual, VecVirtual) VecVirtual) {
+func elementwise(masks Mem, table, name string, unroll, operands int, scalar bool, formula func([]VecVirtual, VecVirtual) VecVirtual) {
 	signature := "func(dst"
 	for _, o := range operandNames[:operands] {
 		signature += ", " + o
@@ -89,7 +89,7 @@ func elementwise(masks Mem, name string, unroll, operands int, scalar bool, form
 		signature += "s float32, "
 	}
 	signature += "n int)"
-	routine(name+"AVX2", signature, name+"AVX2 is vectorRoutines."+name+".")
+	routine(name+"AVX2", signature, name+"AVX2 is "+table+"."+name+".")
 	dst := Load(Param("dst"), GP64())
 	sources := make([]Register, operands)
 	for i, o := range operandNames[:operands] {
@@ -97,9 +97,7 @@ func elementwise(masks Mem, name string, unroll, operands int, scalar bool, form
 	}
 	var s VecVirtual
 	if scalar {
-		address, _ := Param("s").Resolve()
-		s = YMM()
-		VBROADCASTSS(address.Addr, s)
+		s = broadcast("s")
 	}
 	n := Load(Param("n"), GP64())
 	body := func(u int) {

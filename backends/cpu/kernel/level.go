@@ -65,6 +65,7 @@ type routines struct {
 	level  Level
 	gemm   gemmRoutines
 	vector vectorRoutines
+	rows   rowRoutines
 }
 
 // active is the table in use.

@@ -4,6 +4,7 @@ import "golang.org/x/sys/cpu"
 
 //go:generate go run -C ../../../tools ./avo -family gemm -pkg kernel -out ../backends/cpu/kernel/gemm_amd64.s -stubs ../backends/cpu/kernel/gemm_amd64.go
 //go:generate go run -C ../../../tools ./avo -family vector -pkg kernel -out ../backends/cpu/kernel/vector_amd64.s -stubs ../backends/cpu/kernel/vector_amd64.go
+//go:generate go run -C ../../../tools ./avo -family rows -pkg kernel -out ../backends/cpu/kernel/rows_amd64.s -stubs ../backends/cpu/kernel/rows_amd64.go
 //go:generate go run -C ../../../tools ./avo -family spin -pkg kernel -out ../backends/cpu/kernel/spin_amd64.s -stubs ../backends/cpu/kernel/spin_amd64.go
 
 var avx2Routines = routines{
@@ -28,6 +29,14 @@ var avx2Routines = routines{
 		packTranspose: packTransposeAVX2,
 	},
 	vector: avx2Vector,
+	rows: rowRoutines{
+		expSum:       expSumAVX2,
+		scaledMul:    scaledMulAVX2,
+		mulSubScalar: mulSubScalarAVX2,
+		rotateHalves: rotateHalvesAVX2,
+		rotatePairs:  rotatePairsAVX2,
+		adamW:        adamWAVX2,
+	},
 }
 
 var avx2Vector = vectorRoutines{

@@ -37,7 +37,11 @@ type Pool struct {
 
 	// The task structures of this package's kernels, kept so that starting
 	// one allocates nothing.
-	gemm gemmTask
+	gemm    gemmTask
+	softmax softmaxTask
+	norm    normTask
+	rotate  rotateTask
+	adamW   adamWTask
 }
 
 // lane is one worker's slice of the parts and its scratch memory.

@@ -16,6 +16,7 @@ var portableRoutines = routines{
 		dot:  []dotRoutine{{1, 1, portableDot}},
 	},
 	vector: portableVector,
+	rows:   portableRows,
 }
 
 // portableTileCols is the width of the portable tile: two rows of it and one
