@@ -124,7 +124,8 @@ type Cost struct {
 }
 
 // Sample is a case to test an operation with, on every backend. In gives the inputs' types; Fill makes the data of input i
-// from a deterministic source (nil: standard normal for Float, which Int32 inputs must not leave nil).
+// from a deterministic source of uniform numbers in [0, 1); where Fill or its result is nil the data are standard normal, which
+// Int32 inputs must not leave so. Inputs gives the data.
 type Sample struct {
 	Name  string
 	Attrs Attrs
@@ -171,6 +172,10 @@ func Define(o Op) *Op {
 	defined[o.Name] = &o
 	return &o
 }
+
+// Named gives the operation of that name, nil if there is none. Gradient rules refer to their own operation, or to one whose rule
+// refers back, by name: Go's initialization order allows no cycle between variables.
+func Named(name string) *Op { return defined[name] }
 
 // All lists every operation by name.
 func All() []*Op {

@@ -1,0 +1,108 @@
+package op
+
+import "fmt"
+
+// DotAttrs label the axes of the operands and of the result, as in einsum. Letters in A and B and not in Out are contracted.
+type DotAttrs struct{ A, B, Out string }
+
+// Dot is the product of two tensors along labelled axes: matrix products, batched or not, inner and outer products.
+var Dot = Define(Op{
+	Name:    "dot",
+	Doc:     "products of two tensors summed over the axes that they share and the result lacks",
+	Inputs:  []string{"a", "b"},
+	Outputs: []string{"y"},
+	Infer: func(a Attrs, in []Type) ([]Type, error) {
+		d, err := attrsAs[DotAttrs](a)
+		if err != nil {
+			return nil, err
+		}
+		s := sizes{}
+		if err := s.bind("a", d.A, in[0]); err != nil {
+			return nil, err
+		}
+		if err := s.bind("b", d.B, in[1]); err != nil {
+			return nil, err
+		}
+		if err := checkContraction(d.A, d.B, d.Out); err != nil {
+			return nil, err
+		}
+		shape, err := s.shape("the result", d.Out)
+		return []Type{{shape, Float}}, err
+	},
+	Gradient: Gradient{Rule: func(b Builder, a Attrs, in, _, grad []Value) []Value {
+		d, dot := a.(DotAttrs), Named("dot")
+		return []Value{
+			One(b, dot, DotAttrs{A: d.Out, B: d.B, Out: d.A}, grad[0], in[1]),
+			One(b, dot, DotAttrs{A: d.A, B: d.Out, Out: d.B}, in[0], grad[0]),
+		}
+	}},
+	Reference: func(a Attrs, in, out []Tensor) {
+		d := a.(DotAttrs)
+		contract(d.A, d.B, d.Out, in[0].Shape, in[1].Shape, in[0].Data, in[1].Data, out[0].Data)
+	},
+	Cost: func(a Attrs, in, out []Type) Cost {
+		d := a.(DotAttrs)
+		flops := 2 * float64(out[0].Shape.Size())
+		for i := range len(d.A) {
+			if !has(d.Out, d.A[i]) {
+				flops *= float64(in[0].Shape[i])
+			}
+		}
+		return Cost{FLOPs: flops, Bytes: moved(in, out)}
+	},
+	Samples: []Sample{
+		{Name: "x·w", Attrs: DotAttrs{"nd", "df", "nf"}, In: []Type{floats(5, 7), floats(7, 3)}},
+		{Name: "x·wᵀ", Attrs: DotAttrs{"nd", "fd", "nf"}, In: []Type{floats(33, 17), floats(9, 17)}},
+		{Name: "xᵀ·x", Attrs: DotAttrs{"nd", "nf", "fd"}, In: []Type{floats(12, 4), floats(12, 6)}},
+		{Name: "[batch, seq, d]·[d, heads, k]", Attrs: DotAttrs{"bsd", "dhk", "bshk"}, In: []Type{floats(2, 3, 8), floats(8, 2, 5)}},
+		{Name: "scores, batched and grouped", Attrs: DotAttrs{"bsgre", "bkge", "bgrsk"},
+			In: []Type{floats(2, 3, 2, 3, 4), floats(2, 5, 2, 4)}},
+		{Name: "two axes contracted", Attrs: DotAttrs{"bshv", "hvd", "bsd"}, In: []Type{floats(1, 5, 3, 2), floats(3, 2, 7)}},
+		{Name: "outer product", Attrs: DotAttrs{"a", "b", "ba"}, In: []Type{floats(3), floats(4)}},
+		{Name: "inner product", Attrs: DotAttrs{"a", "a", ""}, In: []Type{floats(65), floats(65)}},
+		{Name: "by a scalar", Attrs: DotAttrs{"ab", "", "ba"}, In: []Type{floats(2, 3), floats()}},
+		{Name: "sizes 1", Attrs: DotAttrs{"nd", "df", "nf"}, In: []Type{floats(1, 1), floats(1, 1)}},
+		{Name: "a row", Attrs: DotAttrs{"nd", "df", "nf"}, In: []Type{floats(1, 9), floats(9, 1)}},
+		{Name: "wide", Attrs: DotAttrs{"nd", "df", "nf"}, In: []Type{floats(67, 130), floats(130, 71)}, Tolerance: 1e-4},
+	},
+})
+
+// checkContraction reports an axis of one operand that neither the other operand nor the result has.
+func checkContraction(a, b, out string) error {
+	if rest := without(without(a, b), out); rest != "" {
+		return fmt.Errorf("axis %q of the first operand %q is in neither %q nor %q", rest[0], a, b, out)
+	}
+	if rest := without(without(b, a), out); rest != "" {
+		return fmt.Errorf("axis %q of the second operand %q is in neither %q nor %q", rest[0], b, a, out)
+	}
+	return nil
+}
+
+// contract adds the products of a and b to y along labelled axes.
+func contract(a, b, out string, aShape, bShape Shape, aData, bData, yData []float64) {
+	inner := without(a, out)
+	free, sum := make(Shape, len(out)), make(Shape, len(inner))
+	for _, o := range []struct {
+		labels string
+		shape  Shape
+	}{{a, aShape}, {b, bShape}} {
+		for i := range len(o.labels) {
+			for j := range len(out) {
+				if out[j] == o.labels[i] {
+					free[j] = o.shape[i]
+				}
+			}
+			for j := range len(inner) {
+				if inner[j] == o.labels[i] {
+					sum[j] = o.shape[i]
+				}
+			}
+		}
+	}
+	aSum, bSum := along(inner, a, aShape), along(inner, b, bShape)
+	walk(free, func(at []int) {
+		total := 0.0
+		walk(sum, func(k []int) { total += aData[at[0]+k[0]] * bData[at[1]+k[1]] }, aSum, bSum)
+		yData[at[2]] += total
+	}, along(out, a, aShape), along(out, b, bShape), strides(free))
+}

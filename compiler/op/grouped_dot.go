@@ -1,0 +1,154 @@
+package op
+
+import "fmt"
+
+// GroupedDotAttrs label the axes: X and Out start with the axis of rows, W with the axis of experts; the others are as in Dot.
+type GroupedDotAttrs struct{ X, W, Out string }
+
+// GroupedDot multiplies each row by the weight of its expert: rows offsets[e] to offsets[e+1] belong to expert e. Rows beyond the
+// last offset give zeros.
+var GroupedDot = Define(Op{
+	Name:    "grouped_dot",
+	Doc:     "each run of rows times the weight of its expert",
+	Inputs:  []string{"x", "w", "offsets"},
+	Outputs: []string{"y"},
+	Infer: func(a Attrs, in []Type) ([]Type, error) {
+		d, err := attrsAs[GroupedDotAttrs](a)
+		if err != nil {
+			return nil, err
+		}
+		if d.X == "" || d.W == "" || d.Out == "" || d.X[0] != d.Out[0] || has(d.X, d.W[0]) || has(d.Out, d.W[0]) || has(d.W, d.X[0]) {
+			return nil, fmt.Errorf("%q and %q must start with the axis of rows, %q with that of experts", d.X, d.Out, d.W)
+		}
+		s := sizes{}
+		if err := s.bind("x", d.X, in[0]); err != nil {
+			return nil, err
+		}
+		if err := s.bind("w", d.W, in[1]); err != nil {
+			return nil, err
+		}
+		if err := checkContraction(d.X[1:], d.W[1:], d.Out[1:]); err != nil {
+			return nil, err
+		}
+		if err := wantType("offsets", in[2], ints(in[1].Shape[0]+1)); err != nil {
+			return nil, err
+		}
+		shape, err := s.shape("the result", d.Out)
+		return []Type{{shape, Float}}, err
+	},
+	Gradient: Gradient{Rule: func(b Builder, a Attrs, in, _, grad []Value) []Value {
+		d := a.(GroupedDotAttrs)
+		return []Value{
+			One(b, Named("grouped_dot"), GroupedDotAttrs{X: d.Out, W: d.W, Out: d.X}, grad[0], in[1], in[2]),
+			One(b, GroupedDotWeight, GroupedDotWeightAttrs{X: d.X, G: d.Out, Out: d.W}, in[0], grad[0], in[2]),
+			nil,
+		}
+	}},
+	Reference: func(a Attrs, in, out []Tensor) {
+		d, x, w, y := a.(GroupedDotAttrs), in[0], in[1], out[0]
+		eachRun(in[2], len(x.Data)/x.Shape[1:].Size(), func(row, expert int) {
+			contract(d.X[1:], d.W[1:], d.Out[1:], x.Shape[1:], w.Shape[1:], part(x, row), part(w, expert), part(y, row))
+		})
+	},
+	Cost: func(a Attrs, in, out []Type) Cost {
+		d := a.(GroupedDotAttrs)
+		flops := 2 * float64(out[0].Shape.Size())
+		for i := range len(d.X) {
+			if !has(d.Out, d.X[i]) {
+				flops *= float64(in[0].Shape[i])
+			}
+		}
+		return Cost{FLOPs: flops, Bytes: moved(in, out)}
+	},
+	Samples: []Sample{
+		{Name: "experts", Attrs: GroupedDotAttrs{"rd", "edf", "rf"}, In: []Type{floats(14, 5), floats(6, 5, 3), ints(7)},
+			Fill: planned(7, 6, 2, "x", "w", "offsets")},
+		{Name: "transposed weight", Attrs: GroupedDotAttrs{"rf", "edf", "rd"}, In: []Type{floats(8, 3), floats(5, 4, 3), ints(6)},
+			Fill: planned(4, 5, 2, "x", "w", "offsets")},
+		{Name: "all rows to one", Attrs: GroupedDotAttrs{"rd", "edf", "rf"}, In: []Type{floats(5, 4), floats(3, 4, 6), ints(4)},
+			Fill: fill(map[int]func(Type, func() float64) []float64{2: values(0, 0, 5, 5)})},
+		{Name: "no rows", Attrs: GroupedDotAttrs{"rd", "edf", "rf"}, In: []Type{floats(2, 3), floats(2, 3, 2), ints(3)},
+			Fill: fill(map[int]func(Type, func() float64) []float64{2: values(0)})},
+		{Name: "sizes 1", Attrs: GroupedDotAttrs{"rd", "edf", "rf"}, In: []Type{floats(1, 1), floats(1, 1, 1), ints(2)},
+			Fill: fill(map[int]func(Type, func() float64) []float64{2: values(0, 1)})},
+		{Name: "wider", Attrs: GroupedDotAttrs{"rd", "edf", "rf"}, In: []Type{floats(40, 33), floats(6, 33, 17), ints(7)},
+			Fill: planned(20, 6, 2, "x", "w", "offsets")},
+	},
+})
+
+// GroupedDotWeightAttrs label the axes: X and G start with the axis of rows, Out with the axis of experts.
+type GroupedDotWeightAttrs struct{ X, G, Out string }
+
+// GroupedDotWeight is the gradient of GroupedDot's weight: for each expert the product of its rows of x and g, summed over them.
+// An expert without rows gets zeros.
+var GroupedDotWeight = Define(Op{
+	Name:    "grouped_dot_weight",
+	Doc:     "for each expert the products of its rows of x and of g",
+	Inputs:  []string{"x", "g", "offsets"},
+	Outputs: []string{"dw"},
+	Infer: func(a Attrs, in []Type) ([]Type, error) {
+		d, err := attrsAs[GroupedDotWeightAttrs](a)
+		if err != nil {
+			return nil, err
+		}
+		if d.X == "" || d.G == "" || d.Out == "" || d.X[0] != d.G[0] || has(d.X, d.Out[0]) || has(d.G, d.Out[0]) || has(d.Out, d.X[0]) {
+			return nil, fmt.Errorf("%q and %q must start with the axis of rows, %q with that of experts", d.X, d.G, d.Out)
+		}
+		s := sizes{}
+		if err := s.bind("x", d.X, in[0]); err != nil {
+			return nil, err
+		}
+		if err := s.bind("g", d.G, in[1]); err != nil {
+			return nil, err
+		}
+		if err := checkContraction(d.X[1:], d.G[1:], d.Out[1:]); err != nil {
+			return nil, err
+		}
+		if err := wantRank("offsets", in[2], 1, Int32); err != nil {
+			return nil, err
+		}
+		s[d.Out[0]] = in[2].Shape[0] - 1
+		shape, err := s.shape("the result", d.Out)
+		return []Type{{shape, Float}}, err
+	},
+	Gradient: Gradient{None: secondDerivative},
+	Reference: func(a Attrs, in, out []Tensor) {
+		d, x, g, w := a.(GroupedDotWeightAttrs), in[0], in[1], out[0]
+		eachRun(in[2], x.Shape[0], func(row, expert int) {
+			contract(d.X[1:], d.G[1:], d.Out[1:], x.Shape[1:], g.Shape[1:], part(x, row), part(g, row), part(w, expert))
+		})
+	},
+	Cost: func(a Attrs, in, out []Type) Cost {
+		d := a.(GroupedDotWeightAttrs)
+		flops := 2 * float64(in[0].Shape.Size())
+		for i := 1; i < len(d.G); i++ {
+			if !has(d.X, d.G[i]) {
+				flops *= float64(in[1].Shape[i])
+			}
+		}
+		return Cost{FLOPs: flops, Bytes: moved(in, out)}
+	},
+	Samples: []Sample{
+		{Name: "experts", Attrs: GroupedDotWeightAttrs{"rd", "rf", "edf"}, In: []Type{floats(14, 5), floats(14, 3), ints(7)},
+			Fill: planned(7, 6, 2, "x", "g", "offsets")},
+		{Name: "transposed", Attrs: GroupedDotWeightAttrs{"rd", "rf", "efd"}, In: []Type{floats(8, 5), floats(8, 3), ints(6)},
+			Fill: planned(4, 5, 2, "x", "g", "offsets")},
+		{Name: "no rows", Attrs: GroupedDotWeightAttrs{"rd", "rf", "edf"}, In: []Type{floats(2, 3), floats(2, 2), ints(3)},
+			Fill: fill(map[int]func(Type, func() float64) []float64{2: values(0)})},
+	},
+})
+
+// eachRun calls body for every row that belongs to an expert.
+func eachRun(offsets Tensor, rows int, body func(row, expert int)) {
+	for e := range len(offsets.Data) - 1 {
+		for row := int(offsets.Data[e]); row < int(offsets.Data[e+1]) && row < rows; row++ {
+			body(row, e)
+		}
+	}
+}
+
+// part is entry i along the first axis.
+func part(t Tensor, i int) []float64 {
+	n := t.Shape[1:].Size()
+	return t.Data[i*n : (i+1)*n]
+}
