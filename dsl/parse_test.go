@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"forge/dsl/diag"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -59,7 +57,7 @@ func shipped(t testing.TB) map[string]string {
 
 func TestShippedFilesParse(t *testing.T) {
 	for path, source := range shipped(t) {
-		file, list := Parse(filepath.Base(path), source)
+		file, list := ParseHeader(path, source)
 		for _, d := range list {
 			t.Errorf("%s: %s", path, d)
 		}
@@ -115,12 +113,6 @@ func TestLineEnds(t *testing.T) {
 	if c := got.Comments[1]; c.Text != "four" || c.Doc {
 		t.Errorf("comment %+v", c)
 	}
-}
-
-// withoutPlaces compares trees by what they mean.
-var withoutPlaces = cmp.Options{
-	cmp.Transformer("span", func(diag.Span) int { return 0 }),
-	cmp.Transformer("expr", func(e Paren) Expr { return e.X }),
 }
 
 func TestParseCell(t *testing.T) {
