@@ -28,6 +28,9 @@ type Model struct {
 	MTP      *Built // nil: no multi-token prediction
 	MTPDepth int    // 0 if MTP is nil
 	Init     Init
+
+	allNames   []string // for patterns, once asked for
+	dim, vocab *Axis    // made when asked for
 }
 
 // Init says how a weight starts. Kind is "normal", "ones" or "zeros".

@@ -1,5 +1,7 @@
 package check
 
+import "forge/dsl/diag"
+
 // Value is what an expression outside tensors evaluates to: Int, Float, Quantity, Text, Bool, Nothing, List, *Schedule, *Built,
 // *Record, *Table or *Any. Numbers are exact (Int, Quantity) or 64-bit floats evaluated in the order written.
 type Value interface{ value() }
@@ -29,6 +31,10 @@ type Record struct {
 	Type    string
 	Attrs   map[string]Value
 	Order   []string // attribute names in the header's order
+
+	builder *builder
+	given   given // what was written, the rest are defaults
+	span    diag.Span
 }
 
 func (Int) value()       {}
