@@ -120,6 +120,17 @@ func (r *gemmRoutines) blockedIn(memory []float32, q Product) {
 	}
 }
 
+// multiply is the tile routine on slices, for any depth: C[height×width] =
+// alpha·A·B + beta·C with contiguous rows of A, aRow apart, at a[aAt], a packed
+// panel of B at b[bAt], and C at c[cAt].
+func (r *gemmRoutines) multiply(height, depth int, a []float32, aAt, aRow int, b []float32, bAt int, c []float32, cAt, cRow, width int, alpha, beta float32) {
+	if depth > 0 {
+		r.tile[height](depth, &a[aAt], aRow, 1, &b[bAt], r.tileCols, &c[cAt], cRow, width, alpha, beta)
+		return
+	}
+	scaleMatrix(Matrix{c[cAt:], height, width, cRow, 1}, beta)
+}
+
 // scaleMatrix sets c = beta·c; beta = 0 clears it whatever it held.
 func scaleMatrix(c Matrix, beta float32) {
 	if beta == 1 {

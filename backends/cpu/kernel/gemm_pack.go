@@ -12,6 +12,18 @@ func (r *gemmRoutines) packB(dst []float32, b Matrix) {
 	}
 }
 
+// packColumns packs the rows of b as rows [first, first+b.Rows) of panels that
+// have depth rows.
+func (r *gemmRoutines) packColumns(dst []float32, depth, first int, b Matrix) {
+	if b.Rows == 0 {
+		return
+	}
+	width := r.tileCols
+	for j := 0; j < b.Cols; j += width {
+		r.packPanel(dst[j*depth+first*width:], width, b.block(0, b.Rows, j, min(width, b.Cols-j)))
+	}
+}
+
 // packA packs all rows of a, one panel after the other.
 func (r *gemmRoutines) packA(dst []float32, a Matrix) {
 	for i := 0; i < a.Rows; i += r.tileRows {

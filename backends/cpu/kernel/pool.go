@@ -37,11 +37,13 @@ type Pool struct {
 
 	// The task structures of this package's kernels, kept so that starting
 	// one allocates nothing.
-	gemm    gemmTask
-	softmax softmaxTask
-	norm    normTask
-	rotate  rotateTask
-	adamW   adamWTask
+	gemm          gemmTask
+	softmax       softmaxTask
+	norm          normTask
+	rotate        rotateTask
+	adamW         adamWTask
+	attention     attentionTask
+	attentionGrad attentionGradTask
 }
 
 // lane is one worker's slice of the parts and its scratch memory.
