@@ -18,7 +18,10 @@ type Built struct {
 	// ID is unique and stable within a checked recipe; it orders instances.
 	ID int
 
-	bodies map[string]*Body
+	c      *checker
+	spans  map[string]diag.Span // where attributes were written, of those that were given
+	bodies []*Body              // one for each list of argument axes
+	view   *view                // set in the cells of tables only
 }
 
 // Body is a built block applied to arguments with given axes: its equations with all axes known. Equal applications share one
@@ -37,6 +40,8 @@ type Body struct {
 	Out     *Node   // what is returned; nil if the block is implemented outside
 	OutAxes []*Axis // axes of the result, also without a body
 	Effects []*Effect
+
+	bad bool // a fault was reported; what follows from it is held back
 }
 
 // Weight is a trained tensor that exists in this reading of the switches.

@@ -1,0 +1,574 @@
+package check
+
+import (
+	"fmt"
+	"math"
+
+	"forge/dsl"
+	"forge/dsl/diag"
+)
+
+// expr evaluates an expression of a body: a tensor, or something known when the recipe is evaluated.
+func (w *walker) expr(x dsl.Expr) Value {
+	v := w.several(x, 1)
+	if p, ok := v.(*pieces); ok {
+		w.fail(diag.New("E215", x.At(), "", "this gives %s: name them", counted(len(p.parts), "tensor")).
+			Helpf("write `a, b = split[ab -> a, b](x)`"))
+		return bad
+	}
+	return v
+}
+
+// several is expr for an equation with n names on the left, where `split` and `take` may give as many tensors.
+func (w *walker) several(x dsl.Expr, n int) Value {
+	if x == nil || !w.c.step(x.At()) {
+		return bad
+	}
+	switch x := x.(type) {
+	case *dsl.Paren:
+		return w.several(x.X, n)
+	case *dsl.Name:
+		return w.name(x.Ident)
+	case *dsl.Unary:
+		return w.unary(x)
+	case *dsl.Binary:
+		return w.binary(x)
+	case *dsl.Cond:
+		return w.cond(x, n)
+	case *dsl.Call:
+		return w.call(x, n)
+	case *dsl.Member:
+		return w.member(x)
+	case *dsl.Index:
+		if id, ok := dsl.Unparen(x.X).(*dsl.Name); ok {
+			if v := w.nameValue(id.Name); v != nil {
+				if _, isTensor := v.(*tensor); isTensor {
+					return w.fail(diag.New("E300", x.Span, "", "a tensor has no items").Helpf("`take[axis](%s)` unstacks an axis", id.Name))
+				}
+			} else if p := primitives[id.Name]; p != nil {
+				return w.fail(diag.New("E215", x.Span, "", "`%s` is applied to nothing", id.Name).Helpf("write `%s`", p.usage))
+			}
+		}
+		return w.plain(x)
+	case *dsl.Number, *dsl.Text, *dsl.Bool:
+		return w.c.eval(w, x)
+	}
+	return w.plain(x)
+}
+
+// plain hands an expression without tensors to the evaluator of plain values.
+func (w *walker) plain(x dsl.Expr) Value {
+	tensors := false
+	visitNames(x, func(n *dsl.Name) {
+		if _, ok := w.nameValue(n.Name).(*tensor); ok {
+			w.fail(diag.New("E221", n.Span, "this is a tensor", "a value that is known while the recipe is evaluated must stand here"))
+			tensors = true
+		}
+	})
+	if tensors {
+		return bad
+	}
+	return w.c.eval(w, x)
+}
+
+// nameValue is the value of a name of the block, nil if it is none.
+func (w *walker) nameValue(name string) Value {
+	e := w.use(name)
+	if e != nil {
+		return w.valueOf(e)
+	}
+	if a, ok := w.axes[name]; ok {
+		return w.axisNumber(a)
+	}
+	return nil
+}
+
+// axisNumber is an input's axis used as a number.
+func (w *walker) axisNumber(a *Axis) Value {
+	if a.Size > 0 {
+		return Int(a.Size)
+	}
+	if w.built != nil {
+		return unknown
+	}
+	return &symNumber{w.entries(a), true}
+}
+
+// lookup makes the walker a scope for plain values: attributes and numbers of the block, then the names of its file.
+func (w *walker) lookup(name string) (Value, diag.Span, bool) {
+	v := w.nameValue(name)
+	if v == nil {
+		return w.def.Module.lookup(name)
+	}
+	var at diag.Span
+	if w.built != nil {
+		at = w.built.spans[name]
+	}
+	switch v := v.(type) {
+	case *partValue:
+		if v.part.Built != nil {
+			return v.part.Built, at, true
+		}
+		return unknown, at, true
+	case *symNumber, *symBlock, *symPos, *symSchedule:
+		return unknown, at, true
+	case *tensor, *pieces:
+		return bad, at, true // plain has reported it
+	}
+	return v, at, true
+}
+
+func (w *walker) names() []string {
+	var names []string
+	for _, e := range w.order {
+		names = append(names, e.id.Name)
+	}
+	for name := range primitives {
+		names = append(names, name)
+	}
+	return append(names, w.def.Module.names()...)
+}
+
+// name evaluates a name.
+func (w *walker) name(id dsl.Ident) Value {
+	switch id.Name {
+	case "none":
+		return Nothing{}
+	case "inf":
+		return Float(math.Inf(1))
+	}
+	if e := w.use(id.Name); e != nil {
+		v := w.valueOf(e)
+		if e.absent && !isNone(v) && !isBad(v) {
+			return w.absent(e, id)
+		}
+		if e.absent && e.kind != "part" {
+			return w.absent(e, id)
+		}
+		return v
+	}
+	if a := runtimeAxis(id.Name); a != nil {
+		return w.fail(diag.New("E221", id.Span, "its length is known only when running", "`%s` is no number here", id.Name))
+	}
+	if a, ok := w.axes[id.Name]; ok {
+		v := w.axisNumber(a)
+		if v == unknown {
+			return w.fail(diag.New("E221", id.Span, "its length is known only when running", "`%s` is `%s` here, which is no number", id.Name, a.Name))
+		}
+		return v
+	}
+	if v, _, ok := w.def.Module.lookup(id.Name); ok {
+		return v
+	}
+	w.silent = true
+	label, near := didYouMean(id.Name, w.names())
+	d := diag.New("E100", id.Span, label, "nothing here is called `%s`", id.Name)
+	if near != "" {
+		d.FixWith(id.Span, near)
+	}
+	return w.fail(d)
+}
+
+// absent reports the use of a weight, state or part that does not exist in this reading. The definition finds them all; a built
+// block repeats none.
+func (w *walker) absent(e *entry, id dsl.Ident) Value {
+	if !e.absent || w.built != nil {
+		return bad
+	}
+	return w.fail(diag.New("E212", id.Span, "", "there is no %s `%s`", e.kind, id.Name).
+		Note(e.id.Span, "declared here").
+		Helpf("use it only where its guard holds: `… if … else …`"))
+}
+
+// condition evaluates what must be true or false: a Bool, unknown (where the block is defined) or bad.
+func (w *walker) condition(x dsl.Expr) Value {
+	v := w.expr(x)
+	switch v := v.(type) {
+	case Bool, badValue, unknownValue:
+		return v
+	case *tensor:
+		return w.fail(diag.New("E221", x.At(), "this is a tensor", "a condition is known while the recipe is evaluated").
+			Helpf("masks on tensors come from `top` and `causal`, and are used by `where`"))
+	}
+	return w.fail(diag.New("E300", x.At(), "this is "+w.kindOf(v), "a condition is true or false"))
+}
+
+func (w *walker) cond(x *dsl.Cond, n int) Value {
+	switch c := w.condition(x.If).(type) {
+	case Bool:
+		if c {
+			return w.several(x.Then, n)
+		}
+		return w.several(x.Else, n)
+	case badValue:
+		return bad
+	}
+	return w.either(x, w.several(x.Then, n), w.several(x.Else, n))
+}
+
+// either joins the arms of a condition that is not decided where the block is defined: both are checked.
+func (w *walker) either(x *dsl.Cond, a, b Value) Value {
+	if isBad(a) || isBad(b) {
+		return bad
+	}
+	ta, isA := a.(*tensor)
+	tb, isB := b.(*tensor)
+	pa, severalA := a.(*pieces)
+	pb, severalB := b.(*pieces)
+	switch {
+	case severalA && severalB && len(pa.parts) == len(pb.parts):
+		joined := &pieces{}
+		for i := range pa.parts {
+			t := w.eitherTensor(x, pa.parts[i], pb.parts[i])
+			if t == nil {
+				return bad
+			}
+			joined.parts = append(joined.parts, t)
+		}
+		return joined
+	case severalA || severalB:
+		return w.fail(diag.New("E204", x.Span, "", "the two arms of `if` don't give the same number of tensors"))
+	case isA || isB:
+		if !isA {
+			ta = w.asTensor(a, x.Then.At())
+		}
+		if !isB {
+			tb = w.asTensor(b, x.Else.At())
+		}
+		if ta == nil || tb == nil {
+			return bad
+		}
+		if t := w.eitherTensor(x, ta, tb); t != nil {
+			return t
+		}
+		return bad
+	}
+	sa, okA := symbolOf(a)
+	sb, okB := symbolOf(b)
+	if okA && okB {
+		if sa.r.equal(sb.r) == yes {
+			return a
+		}
+		return &symNumber{opaqueRatio(fmt.Sprintf("%s if … else %s", sa.r, sb.r)), sa.positive && sb.positive}
+	}
+	if ba, ok := a.(*symBlock); ok {
+		if _, ok := b.(*symBlock); ok {
+			return ba
+		}
+	}
+	if _, ok := a.(*symSchedule); ok {
+		return a
+	}
+	if _, ok := b.(*symSchedule); ok {
+		return b
+	}
+	return unknown
+}
+
+func (w *walker) eitherTensor(x *dsl.Cond, a, b *tensor) *tensor {
+	if !sameAxes(a.axes, b.axes) {
+		w.fail(diag.New("E204", x.If.At(), "", "the two arms of `if` don't fit: %s and %s", w.text(a.axes), w.text(b.axes)).
+			Note(x.Then.At(), "this is %s", w.text(a.axes)).Note(x.Else.At(), "this is %s", w.text(b.axes)))
+		return nil
+	}
+	return w.made(&Node{Op: "either", Args: []*Node{a.node, b.node}, Axes: a.axes, Span: x.Span}, a, b)
+}
+
+// member evaluates x.name: an attribute of a part or built value, `pos.scale`, a name of an imported file.
+func (w *walker) member(x *dsl.Member) Value {
+	id, isName := dsl.Unparen(x.X).(*dsl.Name)
+	if isName && w.use(id.Name) == nil {
+		if _, isAxis := w.axes[id.Name]; !isAxis {
+			return w.c.eval(w, x)
+		}
+	}
+	v := w.expr(x.X)
+	switch v := v.(type) {
+	case badValue:
+		return bad
+	case *tensor:
+		return w.fail(diag.New("E221", x.X.At(), "this is a tensor", "a tensor has no attributes"))
+	case *partValue:
+		if v.part.Built != nil {
+			return w.c.member(v.part.Built, x.Name)
+		}
+		return w.blockMember(v.block, x)
+	case *symBlock:
+		return w.blockMember(v, x)
+	case *symPos:
+		if x.Name.Name == "scale" {
+			return &symNumber{opaqueRatio(v.name + ".scale"), true}
+		}
+		return &symNumber{opaqueRatio(v.name + "." + x.Name.Name), false}
+	case Nothing:
+		if isName {
+			return w.fail(diag.New("E213", x.X.At(), "", "`%s` has no attributes", id.Name).Helpf("guard it: `… if %s != none`", id.Name))
+		}
+	case *symNumber, *symSchedule:
+		return w.fail(diag.New("E101", x.Name.Span, "", "%s has no `%s`", w.kindOf(v), x.Name.Name))
+	}
+	return w.c.member(v, x.Name)
+}
+
+// blockMember is an attribute of a block that is not built yet.
+func (w *walker) blockMember(b *symBlock, x *dsl.Member) Value {
+	if b.def == nil {
+		return &symNumber{variable(b.name + "." + x.Name.Name), true}
+	}
+	p := b.def.param(x.Name.Name)
+	if p == nil {
+		w.c.noAttribute(b.def.Name, b.def.Params, x.Name)
+		return bad
+	}
+	switch {
+	case p.Type.has("axis"), p.Type.has("int"), p.Type.has("float"), p.Type.has("number"):
+		return &symNumber{opaqueRatio(b.name + "." + x.Name.Name), p.Type.has("axis")}
+	}
+	return unknown
+}
+
+func (w *walker) unary(x *dsl.Unary) Value {
+	v := w.expr(x.X)
+	if isBad(v) {
+		return bad
+	}
+	if x.Op == "not" {
+		switch b := v.(type) {
+		case Bool:
+			return !b
+		case unknownValue:
+			return unknown
+		case *tensor:
+			return w.fail(diag.New("E221", x.X.At(), "this is a tensor", "`not` is for values that are known while the recipe is evaluated"))
+		}
+		return w.fail(diag.New("E300", x.X.At(), "this is "+w.kindOf(v), "`not` takes true or false"))
+	}
+	switch n := v.(type) {
+	case *tensor, *Schedule, *symSchedule:
+		t := w.asTensor(v, x.X.At())
+		return w.made(&Node{Op: "neg", Args: []*Node{t.node}, Axes: t.axes, Span: x.Span}, t)
+	case *symNumber:
+		return &symNumber{intRatio(0).sub(n.r), false}
+	case Int:
+		if n != math.MinInt64 {
+			return -n
+		}
+	case Float:
+		return -n
+	case Quantity:
+		return Quantity{-n.N, n.Unit}
+	case unknownValue:
+		return unknown
+	}
+	return w.fail(diag.New("E300", x.X.At(), "this is "+w.kindOf(v), "`-` takes a number or a tensor"))
+}
+
+var elementwiseOps = map[string]string{"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow"}
+
+func (w *walker) binary(x *dsl.Binary) Value {
+	switch x.Op {
+	case "and", "or":
+		return w.logic(x)
+	case "then", "..":
+		return w.plain(x)
+	}
+	a := w.expr(x.X)
+	b := w.expr(x.Y)
+	if isBad(a) || isBad(b) {
+		return bad
+	}
+	_, isTensorA := a.(*tensor)
+	_, isTensorB := b.(*tensor)
+	if op := elementwiseOps[x.Op]; op != "" && (isTensorA || isTensorB || isSchedule(a) || isSchedule(b)) {
+		ta, tb := w.asTensor(a, x.X.At()), w.asTensor(b, x.Y.At())
+		if ta == nil || tb == nil {
+			return bad
+		}
+		return w.elementwise(op, x, ta, tb)
+	}
+	if isTensorA || isTensorB {
+		at := x.X.At()
+		if !isTensorA {
+			at = x.Y.At()
+		}
+		return w.fail(diag.New("E221", at, "this is a tensor", "`%s` is for values that are known while the recipe is evaluated", x.Op).
+			Helpf("masks on tensors come from `top` and `causal`, and are used by `where`"))
+	}
+	return w.plainBinary(x, a, b)
+}
+
+func isSchedule(v Value) bool {
+	switch v.(type) {
+	case *Schedule, *symSchedule:
+		return true
+	}
+	return false
+}
+
+// plainBinary computes with values that are known while the recipe is evaluated, or will be.
+func (w *walker) plainBinary(x *dsl.Binary, a, b Value) Value {
+	a, b = w.unwrap(a), w.unwrap(b)
+	if x.Op == "==" || x.Op == "!=" {
+		// none is told from everything else even where the block is defined: that is what makes a switch.
+		if isNone(a) != isNone(b) && a != unknown && b != unknown {
+			return Bool(x.Op == "!=")
+		}
+	}
+	if isSymbol(a) || isSymbol(b) {
+		switch x.Op {
+		case "+", "-", "*", "/", "%", "^":
+			for _, v := range []Value{a, b} {
+				if _, ok := symbolOf(v); !ok && v != unknown {
+					at := x.X.At()
+					if v == b {
+						at = x.Y.At()
+					}
+					return w.fail(w.noNumber(v, x.Op, at))
+				}
+			}
+			return symArith(x.Op, a, b)
+		}
+		return unknown
+	}
+	return w.c.arith(x.Op, x.OpSpan, a, b, x.X.At(), x.Y.At())
+}
+
+func (w *walker) noNumber(v Value, op string, at diag.Span) *diag.Diagnostic {
+	if isNone(v) {
+		return diag.New("E213", at, "this may be `none`", "`%s` takes numbers", op).Helpf("guard it: `… if … != none else …`")
+	}
+	return diag.New("E300", at, "this is "+w.kindOf(v), "`%s` takes numbers", op)
+}
+
+func isSymbol(v Value) bool {
+	switch v.(type) {
+	case *symNumber, *symBlock, *symPos, *symSchedule:
+		return true
+	}
+	return false
+}
+
+// unwrap gives a part as the block it is.
+func (w *walker) unwrap(v Value) Value {
+	if p, ok := v.(*partValue); ok {
+		if p.part.Built != nil {
+			return p.part.Built
+		}
+		return p.block
+	}
+	return v
+}
+
+func (w *walker) logic(x *dsl.Binary) Value {
+	a := w.condition(x.X)
+	if v, ok := a.(Bool); ok && bool(v) == (x.Op == "or") {
+		return v
+	}
+	b := w.condition(x.Y)
+	if v, ok := b.(Bool); ok && bool(v) == (x.Op == "or") && !isBad(a) {
+		return v
+	}
+	switch {
+	case isBad(a) || isBad(b):
+		return bad
+	case a == unknown || b == unknown:
+		return unknown
+	}
+	return b
+}
+
+// tensor evaluates an expression as a tensor; nil if it is none, which is reported.
+func (w *walker) tensor(x dsl.Expr) *tensor {
+	v := w.expr(x)
+	if isBad(v) {
+		return nil
+	}
+	return w.asTensor(v, x.At())
+}
+
+// asTensor makes numbers and schedules tensors without axes.
+func (w *walker) asTensor(v Value, at diag.Span) *tensor {
+	scalar := func(n *Node) *tensor { return &tensor{node: w.emit(n), at: at} }
+	switch v := v.(type) {
+	case *tensor:
+		return v
+	case Int, Float:
+		f, _ := number(v)
+		return scalar(&Node{Op: "number", Num: f, Span: at})
+	case *symNumber:
+		n := &Node{Op: "number", Num: math.NaN(), Span: at}
+		if c, ok := v.r.constant(); ok {
+			n.Num, _ = c.Float64()
+		} else if v.positive {
+			n.Num = 1
+		}
+		return scalar(n)
+	case unknownValue:
+		return scalar(&Node{Op: "number", Num: math.NaN(), Span: at})
+	case *Schedule:
+		return scalar(&Node{Op: "schedule", Schedule: v, Span: at})
+	case *symSchedule:
+		return scalar(&Node{Op: "schedule", Name: v.name, Span: at})
+	case badValue:
+		return nil
+	}
+	w.fail(diag.New("E300", at, "this is "+w.kindOf(v), "a tensor or a number must stand here"))
+	return nil
+}
+
+// made emits a node and gives its tensor; the places of its axes are those of the operands, the first first.
+func (w *walker) made(n *Node, operands ...*tensor) *tensor {
+	w.emit(n)
+	from := map[*Axis]diag.Span{}
+	for _, a := range n.Axes {
+		for _, t := range operands {
+			if at, ok := t.from[a]; ok {
+				from[a] = at
+				break
+			}
+		}
+	}
+	return &tensor{node: n, axes: n.Axes, from: from, at: n.Span}
+}
+
+// elementwise applies a two-sided operation: one side's axes contain the other's.
+func (w *walker) elementwise(op string, x *dsl.Binary, a, b *tensor) Value {
+	if !contains(a.axes, b.axes) && !contains(b.axes, a.axes) {
+		left, right := without(a.axes, b.axes...), without(b.axes, a.axes...)
+		d := diag.New("E204", x.OpSpan, fmt.Sprintf("the left has %s and the right has %s", w.quoted(left), w.quoted(right)),
+			"the two sides of `%s` don't fit: %s and %s", x.Op, w.text(a.axes), w.text(b.axes)).
+			Helpf("a side is repeated along axes that only the other has, never both ways at once")
+		w.noteOrigins(d, b, right)
+		w.noteOrigins(d, a, left)
+		return w.fail(d)
+	}
+	return w.made(&Node{Op: op, Args: []*Node{a.node, b.node}, Axes: union(a.axes, b.axes), Span: x.Span}, a, b)
+}
+
+// kindOf says what a value is, for errors.
+func (w *walker) kindOf(v Value) string {
+	switch v := v.(type) {
+	case *tensor:
+		return "a tensor " + w.text(v.axes)
+	case *pieces:
+		return "several tensors"
+	case *partValue, *symBlock:
+		return "a block"
+	case *symNumber:
+		return "a number"
+	case *symPos:
+		return "a position encoding"
+	case *symSchedule:
+		return "a schedule"
+	case unknownValue:
+		return "another kind of value"
+	}
+	return typeName(v)
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "one " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
