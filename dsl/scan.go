@@ -320,7 +320,7 @@ func beginsDeclaration(tokens []lexer.Token) bool {
 // closeAll closes the open braces with tokens that are not in the text.
 func (s *scanner) closeAll(at lexer.Position) {
 	for range s.open {
-		s.emit(lexer.Token{Type: symbols["Symbol"], Value: "}", Pos: at})
+		s.emit(lexer.Token{Type: typeMissing, Value: "}", Pos: at})
 	}
 	s.emit(lexer.Token{Type: typeNL, Value: "\n", Pos: at})
 	s.open = nil

@@ -38,7 +38,7 @@ var rules = lexer.MustStateful(lexer.Rules{
 	},
 })
 
-// symbols are the rules' token types and Unit, which only the filter can tell from a name.
+// symbols are the rules' token types, Unit, which only the filter can tell from a name, and two that stand for faults.
 var symbols = func() map[string]lexer.TokenType {
 	all := map[string]lexer.TokenType{}
 	lowest := lexer.EOF
@@ -48,6 +48,7 @@ var symbols = func() map[string]lexer.TokenType {
 	}
 	all["Unit"] = lowest - 1
 	all["Bad"] = lowest - 2
+	all["Missing"] = lowest - 3
 	return all
 }()
 
@@ -64,6 +65,8 @@ var (
 	typeUnit      = symbols["Unit"]
 	// typeBad stands for a stretch that scan has dropped and reported; no production takes it.
 	typeBad = symbols["Bad"]
+	// typeMissing is a closing brace that is not in the text; it has no width.
+	typeMissing = symbols["Missing"]
 )
 
 // definition is the scanner as participle knows it: rules plus the filter.
@@ -114,6 +117,9 @@ func position(p lexer.Position) diag.Pos {
 
 func endOf(token lexer.Token) diag.Pos {
 	end := position(token.Pos)
+	if token.Type == typeMissing {
+		return end
+	}
 	end.Offset += len(token.Value)
 	end.Col += runeCount(token.Value)
 	return end
