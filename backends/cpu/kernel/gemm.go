@@ -82,9 +82,13 @@ func (q *Product) work() int {
 func Gemm(p *Pool, alpha float32, a, b Matrix, beta float32, c Matrix) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := &p.gemm
-	t.one[0] = Product{alpha, a, b, beta, c}
-	t.one[0].check()
+	p.gemm.runOne(p, Product{alpha, a, b, beta, c})
+}
+
+// runOne computes one product; p.mu is held.
+func (t *gemmTask) runOne(p *Pool, q Product) {
+	q.check()
+	t.one[0] = q
 	t.products, t.copies = t.one[:], 1
 	t.plan(p, true)
 	t.execute(p)

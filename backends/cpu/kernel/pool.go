@@ -33,6 +33,7 @@ type Pool struct {
 	workers      sync.WaitGroup
 
 	shared   scratch // scratch used by all workers of a task
+	logits   scratch // of one chunk of rows of a head
 	function functionTask
 
 	// The task structures of this package's kernels, kept so that starting
@@ -42,6 +43,7 @@ type Pool struct {
 	norm          normTask
 	rotate        rotateTask
 	adamW         adamWTask
+	crossEntropy  crossEntropyTask
 	attention     attentionTask
 	attentionGrad attentionGradTask
 }

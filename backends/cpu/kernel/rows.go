@@ -144,6 +144,17 @@ func (r *routines) softmaxRow(dst, x []float32) {
 		clear(dst)
 		return
 	}
-	sum := r.rows.expSum(&dst[0], &x[0], largest, len(x))
-	r.vector.scale(&dst[0], &dst[0], 1/sum, len(x))
+	sum := r.expSum(dst, x, largest)
+	r.vector.scale(&dst[0], &dst[0], float32(1/sum), len(x))
+}
+
+// expSum sets dst = e^(x-shift) and returns the sum of dst; see sumBlock.
+func (r *routines) expSum(dst, x []float32, shift float32) float64 {
+	sum := 0.0
+	for len(x) > 0 {
+		n := min(sumBlock, len(x))
+		sum += float64(r.rows.expSum(&dst[0], &x[0], shift, n))
+		dst, x = dst[n:], x[n:]
+	}
+	return sum
 }
