@@ -56,6 +56,7 @@ type checker struct {
 	nextID  int
 	models  map[string]*Model // interned, by key
 	modelOf map[*Table]*Model
+	reach   *reach // what blocks declare, once asked for
 
 	// literals remembers how the files write a number, so that a resolved recipe keeps 3e-3 as 3e-3.
 	literals map[float64]string

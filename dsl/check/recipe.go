@@ -181,7 +181,8 @@ type Names struct {
 	Span       diag.Span
 	Scales     string // ending of block-scale tensors, "" for none
 	ScaleBlock [2]int
-	Tensors    []NamedTensor // every tensor of this model's checkpoint, in the order of the weights
+	Tensors    []NamedTensor // every tensor of this model's checkpoint, in the order of the weights, copies last
+	Resting    int           // lines for weights that this model does not have
 }
 
 // NamedTensor is one tensor of a checkpoint file and the weight it holds.
