@@ -99,10 +99,13 @@ func contract(a, b, out string, aShape, bShape Shape, aData, bData, yData []floa
 			}
 		}
 	}
-	aSum, bSum := along(inner, a, aShape), along(inner, b, bShape)
+	var aSum, bSum []int // where the terms of a sum are
+	walk(sum, func(at []int) { aSum, bSum = append(aSum, at[0]), append(bSum, at[1]) }, along(inner, a, aShape), along(inner, b, bShape))
 	walk(free, func(at []int) {
 		total := 0.0
-		walk(sum, func(k []int) { total += aData[at[0]+k[0]] * bData[at[1]+k[1]] }, aSum, bSum)
+		for i, k := range aSum {
+			total += aData[at[0]+k] * bData[at[1]+bSum[i]]
+		}
 		yData[at[2]] += total
 	}, along(out, a, aShape), along(out, b, bShape), strides(free))
 }
