@@ -52,16 +52,15 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzFormat: a text without errors keeps its meaning and its comments, and is a fixed point the second time; one with errors
-// stays as it is.
+// FuzzFormat: a text without errors keeps its meaning and its comments, and is a fixed point the second time.
 func FuzzFormat(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, source string) {
 		file, list := ParseHeader("f", source)
 		if len(list) == 0 {
 			checkFormat(t, source)
-		} else if got := Format(file); got != source && list.HasErrors() && len(file.Decls) == 0 {
-			t.Errorf("%q became %q", source, got)
+			return
 		}
+		_ = Format(file) // must not fail either
 	})
 }

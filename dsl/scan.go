@@ -182,18 +182,17 @@ func (s *scanner) take(token lexer.Token) (next restart, faulty bool) {
 			s.badLine = token.Pos.Line
 			s.report(unknownCharacter(token))
 		}
-		token.Type = typeBad
+		token = bad(token)
 	case token.Type == typeBadString:
 		s.report(diag.New("E003", tokenSpan(token), "it must end on this line, with `\"`", "this text is not closed"))
-		token.Type = typeBad
-		s.emit(token)
+		s.emit(bad(token))
 		if first := firstBracket(s.open); first != nil {
 			return s.drop(*first), true // the text may have swallowed its closing bracket
 		}
 		return restart{}, false
 	case token.Type == typeStray:
 		s.report(closesNothing(token))
-		token.Type = typeBad
+		token = bad(token)
 	case token.Value == "(" || token.Value == "[" || token.Value == "{":
 		if len(s.open) >= maxNesting {
 			s.report(diag.New("E009", tokenSpan(token), "", "brackets are nested too deep here").
@@ -204,7 +203,7 @@ func (s *scanner) take(token lexer.Token) (next restart, faulty bool) {
 	case token.Value == ")" || token.Value == "]" || token.Value == "}":
 		if len(s.open) == 0 {
 			s.report(closesNothing(token))
-			token.Type = typeBad
+			token = bad(token)
 			break
 		}
 		top := s.open[len(s.open)-1]
@@ -342,11 +341,12 @@ func (s *scanner) closeBraces() {
 	}
 }
 
-// lineOf is the index of the first token of the logical line with the token at index.
+// lineOf is the index of the first token of the logical line with the token at index. A `}` is never dropped with it: it closes
+// a brace of an earlier line.
 func (s *scanner) lineOf(index int) int {
 	for ; index > 0; index-- {
 		before := s.tokens[index-1]
-		if before.Type == typeNL || before.Value == "{" && before.Pos.Line != s.tokens[index].Pos.Line {
+		if before.Type == typeNL || before.Value == "}" || before.Value == "{" && before.Pos.Line != s.tokens[index].Pos.Line {
 			break
 		}
 	}
@@ -401,7 +401,7 @@ func (s *scanner) dropHeader(bracket opener) restart {
 func (s *scanner) cut(bracket opener) int {
 	begin := s.lineOf(bracket.index)
 	s.tokens = s.tokens[:begin+1]
-	s.tokens[begin].Type = typeBad
+	s.tokens[begin] = bad(s.tokens[begin])
 	for len(s.open) > 0 && s.open[len(s.open)-1].index >= begin {
 		s.open = s.open[:len(s.open)-1]
 	}
@@ -426,6 +426,16 @@ func closerOf(opener string) string {
 		return "]"
 	}
 	return "}"
+}
+
+// bad makes a token into one that says: a fault is reported here. Of its text only a word is kept, as a hint at what the line
+// was; a bracket would be counted.
+func bad(token lexer.Token) lexer.Token {
+	if token.Type != typeIdent {
+		token.Value = ""
+	}
+	token.Type = typeBad
+	return token
 }
 
 func closesNothing(token lexer.Token) *diag.Diagnostic {
