@@ -1,0 +1,232 @@
+// Package data turns a recipe's sources into batches of tokens. In flows a checked data section; Open lists its documents, hashes
+// every text and splits off the held-out share; a Reader then fills batches with tokens and labels in an order that depends on the
+// shuffle seed and the texts alone. Texts stay in their files: memory holds an index of the documents. Nothing is written.
+//
+// A position in the data is a few counters (Position): a sequence's place in the shuffled order is computed, not walked to, so a
+// run goes on after a restart exactly where it stopped.
+//
+// The order of an epoch: documents are shuffled and joined to one long text, cut into sequences, and the sequences are visited in
+// random order, so that neighbours in a batch come from different documents. Every token of the text is a label once an epoch,
+// save the first of each document, which nothing predicts.
+//
+// A token is a byte in this build (tokenizer.Bytes), so positions in texts are positions in tokens.
+package data
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"forge/dsl/check"
+	"forge/engine/random"
+	"forge/engine/tokenizer"
+)
+
+// Set is a data section opened: its documents are known, hashed and split. It is used by one goroutine at a time.
+type Set struct {
+	// Warnings say what is unusual about the data, such as a held-out share that no document falls into.
+	Warnings []string
+
+	sources []*source
+	train   []*part // a part for each source
+	held    []*part
+	pack    bool
+	seed    int64
+	tokens  tokenizer.Tokenizer
+	sum     string
+}
+
+// SourceInfo describes a source for the summary and the run's record.
+type SourceInfo struct {
+	Kind      string `json:"kind"`
+	Detail    string `json:"detail"`
+	Documents int    `json:"documents"`
+	Bytes     int64  `json:"bytes"`
+	Checksum  string `json:"checksum"`
+}
+
+// Open reads every text of the data section once and splits off the held-out documents. Errors name the place in the recipe.
+func Open(d *check.Data, t tokenizer.Tokenizer) (*Set, error) {
+	if d == nil {
+		return nil, errors.New("the recipe has no data; give it a data section with sources and a tokenizer")
+	}
+	if d.FIM > 0 {
+		return nil, fmt.Errorf("%s: `fim` needs a tokenizer with tokens that mark the gap, and `%s` has none; leave `fim` out", d.Span, t.Name())
+	}
+	s := &Set{pack: d.Pack, seed: d.ShuffleSeed, tokens: t}
+	h := sha256.New()
+	for _, recipe := range d.Sources {
+		if !(recipe.Weight > 0) || math.IsInf(recipe.Weight, 1) {
+			s.Close()
+			return nil, fmt.Errorf("%s: the weight of a source is its share in the mixture and must be above 0, not %g", recipe.Span, recipe.Weight)
+		}
+		src, err := openSource(recipe)
+		if err != nil {
+			s.Close()
+			return nil, err
+		}
+		s.sources = append(s.sources, src)
+		fmt.Fprintln(h, src.sum)
+	}
+	if len(s.sources) == 0 {
+		return nil, fmt.Errorf("%s: `sources` is empty: there is nothing to read", d.Span)
+	}
+	s.sum = hex.EncodeToString(h.Sum(nil))[:16]
+	s.split(d)
+	longest := int64(0)
+	for _, p := range s.train {
+		for _, i := range p.documents {
+			longest = max(longest, p.source.documents[i].size)
+		}
+	}
+	if longest < 2 {
+		s.Close()
+		return nil, fmt.Errorf("%s: no text to train on is longer than one token, so there is nothing to predict", d.Span)
+	}
+	return s, nil
+}
+
+// OpenFile opens one file, folder or glob as data of which all is held out, for evaluation.
+func OpenFile(path string, t tokenizer.Tokenizer) (*Set, error) {
+	src := &source{recipe: check.Source{Kind: "text", Path: path, Weight: 1}, detail: path}
+	var err error
+	if src.files, err = listFiles(path); err != nil {
+		return nil, err
+	}
+	if err = src.scanFiles(); err != nil {
+		return nil, err
+	}
+	if src.bytes < 2 {
+		return nil, fmt.Errorf("%s holds %d bytes of text: there is nothing to predict", path, src.bytes)
+	}
+	src.checksum()
+	all := &part{source: src}
+	for i := range src.documents {
+		all.documents = append(all.documents, int32(i))
+	}
+	return &Set{sources: []*source{src}, held: []*part{all}, pack: true, tokens: t, sum: src.sum}, nil
+}
+
+// split decides for each document whether it is held out: by a hash of the seed and its text, so that the same text lands on the
+// same side wherever it stands, twice or not. A held-out share above zero holds out at least one document, and leaves at least
+// one.
+func (s *Set) split(d *check.Data) {
+	key := random.New(d.ShuffleSeed, "held out").At(0)
+	threshold := uint64(math.Min(math.Max(d.HeldOut, 0), 1) * (1 << 53))
+	type place struct{ source, document int }
+	least, most, heldCount, count := place{}, place{}, 0, 0
+	var low, high uint64 = math.MaxUint64, 0
+	value := func(hash uint64) uint64 { return random.Mix(hash^key) >> 11 }
+	for si, src := range s.sources {
+		for i := range src.documents {
+			v := value(src.documents[i].hash)
+			count++
+			if v < threshold {
+				heldCount++
+			}
+			if v < low {
+				low, least = v, place{si, i}
+			}
+			if v >= high {
+				high, most = v, place{si, i}
+			}
+		}
+	}
+	held := func(at place, v uint64) bool {
+		switch {
+		case d.HeldOut <= 0 || count < 2:
+			return false
+		case heldCount == 0:
+			return at == least
+		case heldCount == count:
+			return at != most
+		}
+		return v < threshold
+	}
+	for si, src := range s.sources {
+		train, out := &part{source: src}, &part{source: src}
+		for i := range src.documents {
+			if !s.pack && src.documents[i].size < 2 {
+				continue // alone in its sequence, it has nothing to predict
+			}
+			p := train
+			if held(place{si, i}, value(src.documents[i].hash)) {
+				p = out
+			}
+			p.documents = append(p.documents, int32(i))
+		}
+		if len(train.documents) > 0 {
+			s.train = append(s.train, train)
+		}
+		if len(out.documents) > 0 {
+			s.held = append(s.held, out)
+		}
+	}
+	if d.HeldOut > 0 && count < 2 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%s: held_out = %g holds out whole documents, and the data is one document: nothing is held out. "+
+			"Cut the text into several files", d.Span, d.HeldOut))
+	}
+}
+
+// Checksum identifies the texts of all sources, in order.
+func (s *Set) Checksum() string { return s.sum }
+
+// Sources describes each source.
+func (s *Set) Sources() []SourceInfo {
+	list := make([]SourceInfo, len(s.sources))
+	for i, src := range s.sources {
+		list[i] = SourceInfo{src.recipe.Kind, src.detail, len(src.documents), src.bytes, src.sum}
+	}
+	return list
+}
+
+// TrainTokens and HeldOutTokens count the tokens of each side of the split.
+func (s *Set) TrainTokens() int64 { return countTokens(s.train) }
+
+// HeldOutTokens counts the tokens that are held out.
+func (s *Set) HeldOutTokens() int64 { return countTokens(s.held) }
+
+func countTokens(parts []*part) (n int64) {
+	for _, p := range parts {
+		for _, i := range p.documents {
+			n += p.source.documents[i].size
+		}
+	}
+	return n
+}
+
+// Prompts gives the beginnings of up to n documents, at most size bytes each and cut at the end of a word or line: held-out ones
+// if there are any. They are the same at every call.
+func (s *Set) Prompts(n, size int) ([]string, error) {
+	parts := s.held
+	if len(parts) == 0 {
+		parts = s.train
+	}
+	p := parts[0]
+	var prompts []string
+	n = min(n, len(p.documents))
+	for k := range n {
+		i := p.documents[k*len(p.documents)/n]
+		text := make([]byte, min(p.source.documents[i].size, int64(size)))
+		if err := p.source.read(i, 0, text); err != nil {
+			return nil, err
+		}
+		prompt := strings.ToValidUTF8(string(text), "")
+		if cut := strings.LastIndexAny(prompt, " \n\t"); cut > len(prompt)/2 {
+			prompt = prompt[:cut+1]
+		}
+		prompts = append(prompts, prompt)
+	}
+	return prompts, nil
+}
+
+// Close closes the files.
+func (s *Set) Close() error {
+	for _, src := range s.sources {
+		src.open.close()
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package data
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+
+	"forge/dsl/check"
+)
+
+// document is a piece of text that hangs together: a file, or a line of JSONL.
+type document struct {
+	file   int32
+	line   int32 // bytes of its line in the file (JSONL), else 0
+	offset int64 // where it starts in the file
+	size   int64 // bytes of text
+	hash   uint64
+}
+
+// source is one source of a recipe, listed and hashed. Texts stay in their files: an index of the documents is all that is kept
+// in memory, and a few files are kept open.
+type source struct {
+	recipe    check.Source
+	detail    string // what the files are, for the summary: "go1.26.0, /usr/local/go/src"
+	files     []string
+	documents []document
+	bytes     int64
+	sum       string // of the texts of all documents in order
+	open      handles
+	decoded   decodedLine
+}
+
+// decodedLine is the JSONL document that was read last: the sequences of a long line follow each other.
+type decodedLine struct {
+	document int32
+	valid    bool
+	raw      []byte
+	text     []byte
+}
+
+// openSource lists a source's files, reads every text once and hashes it.
+func openSource(s check.Source) (*source, error) {
+	src := &source{recipe: s}
+	var err error
+	switch s.Kind {
+	case "gosource":
+		src.files, src.detail, err = goFiles()
+	case "text", "jsonl":
+		src.files, err = listFiles(s.Path)
+		src.detail = fmt.Sprintf("%s, %d files", s.Path, len(src.files))
+		if len(src.files) == 1 {
+			src.detail = s.Path
+		}
+	default:
+		err = fmt.Errorf("this build reads gosource(), text(…) and jsonl(…), not %s(…)", s.Kind)
+	}
+	if err == nil {
+		if s.Kind == "jsonl" {
+			err = src.scanLines()
+		} else {
+			err = src.scanFiles()
+		}
+	}
+	if err == nil && src.bytes == 0 {
+		err = fmt.Errorf("%s holds no text: %d files of length zero", s.Kind, len(src.files))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Span, err)
+	}
+	src.checksum()
+	return src, nil
+}
+
+// scanFiles makes each file that is not empty a document. Files are hashed by a few goroutines; the result does not depend on
+// how many.
+func (s *source) scanFiles() error {
+	all := make([]document, len(s.files))
+	errs := make([]error, len(s.files))
+	next := make(chan int)
+	var wait sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), 8, len(s.files)) {
+		wait.Go(func() {
+			buffer := make([]byte, 1<<16)
+			for i := range next {
+				all[i], errs[i] = hashFile(s.files[i], buffer)
+				all[i].file = int32(i)
+			}
+		})
+	}
+	for i := range s.files {
+		next <- i
+	}
+	close(next)
+	wait.Wait()
+	for i, d := range all {
+		if errs[i] != nil {
+			return errs[i]
+		}
+		if d.size > 0 {
+			s.documents = append(s.documents, d)
+			s.bytes += d.size
+		}
+	}
+	return nil
+}
+
+func hashFile(path string, buffer []byte) (document, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return document{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.CopyBuffer(struct{ io.Writer }{h}, struct{ io.Reader }{f}, buffer)
+	if err != nil {
+		return document{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return document{size: n, hash: binary.LittleEndian.Uint64(h.Sum(nil))}, nil
+}
+
+// checksum covers the hash and the length of every document in order.
+func (s *source) checksum() {
+	h := sha256.New()
+	var entry [16]byte
+	for _, d := range s.documents {
+		binary.LittleEndian.PutUint64(entry[:], d.hash)
+		binary.LittleEndian.PutUint64(entry[8:], uint64(d.size))
+		h.Write(entry[:])
+	}
+	s.sum = hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+// read fills dst with the text of document i from byte at on.
+func (s *source) read(i int32, at int64, dst []byte) error {
+	d := &s.documents[i]
+	if d.line == 0 {
+		return s.readAt(d.file, d.offset+at, dst)
+	}
+	if !s.decoded.valid || s.decoded.document != i {
+		s.decoded.raw = resize(s.decoded.raw, int(d.line))
+		if err := s.readAt(d.file, d.offset, s.decoded.raw); err != nil {
+			return err
+		}
+		text, err := lineText(s.decoded.raw, s.recipe.Field)
+		if err != nil || int64(len(text)) != d.size {
+			return s.changed(d.file)
+		}
+		s.decoded.text, s.decoded.document, s.decoded.valid = text, i, true
+	}
+	copy(dst, s.decoded.text[at:])
+	return nil
+}
+
+func (s *source) readAt(file int32, offset int64, dst []byte) error {
+	f, err := s.open.get(file, s.files[file])
+	if err != nil {
+		return err
+	}
+	if _, err := f.ReadAt(dst, offset); err == io.EOF {
+		return s.changed(file)
+	} else if err != nil {
+		return fmt.Errorf("reading %s: %w", s.files[file], err)
+	}
+	return nil
+}
+
+func (s *source) changed(file int32) error {
+	return fmt.Errorf("%s changed since the run began", s.files[file])
+}
+
+func resize(b []byte, n int) []byte {
+	if cap(b) < n {
+		return make([]byte, n)
+	}
+	return b[:n]
+}
+
+// handles keeps the files that were used last open, so that a source of few files opens each once.
+type handles struct {
+	files [64]*os.File
+	index [64]int32
+	next  int
+}
+
+func (h *handles) get(file int32, path string) (*os.File, error) {
+	for i, f := range h.files {
+		if f != nil && h.index[i] == file {
+			return f, nil
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if old := h.files[h.next]; old != nil {
+		old.Close()
+	}
+	h.files[h.next], h.index[h.next] = f, file
+	h.next = (h.next + 1) % len(h.files)
+	return f, nil
+}
+
+func (h *handles) close() {
+	for i, f := range h.files {
+		if f != nil {
+			f.Close()
+			h.files[i] = nil
+		}
+	}
+}
