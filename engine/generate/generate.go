@@ -35,8 +35,8 @@ type Config struct {
 	// Capacity is for how many tokens the caches are made (0: Context). Capacity gives one that fits a request.
 	Capacity int
 
-	// compile replaces compiler.Generate in tests.
-	compile func(*check.Model, compiler.Options, int) (*compiler.Generation, error)
+	// Compile replaces compiler.Generate in tests.
+	Compile func(*check.Model, compiler.Options, int) (*compiler.Generation, error)
 }
 
 // Capacity is the size of caches for a request of so many tokens: the next power of two from 64 on, at most the context.
@@ -69,8 +69,8 @@ func New(c Config) (*Generator, error) {
 	if c.Capacity == 0 {
 		c.Capacity = c.Context
 	}
-	if c.compile == nil {
-		c.compile = compiler.Generate
+	if c.Compile == nil {
+		c.Compile = compiler.Generate
 	}
 	c.Capacity = min(c.Capacity, c.Context)
 	g := &Generator{c: c, programs: map[int]*program{}}
@@ -86,7 +86,7 @@ func (g *Generator) program(rows int) (*program, error) {
 	if p := g.programs[rows]; p != nil {
 		return p, nil
 	}
-	compiled, err := g.c.compile(g.c.Model, compiler.Options{Batch: 1, Seq: rows}, g.rows)
+	compiled, err := g.c.Compile(g.c.Model, compiler.Options{Batch: 1, Seq: rows}, g.rows)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func setup(t testing.TB, context, capacity int) (*Generator, []float32) {
 	if err := store.Write("table", table); err != nil {
 		t.Fatal(err)
 	}
-	g, err := New(Config{Model: &check.Model{Vocab: 256}, Backend: b, Store: store, Tokenizer: tokenizer.Bytes(), Context: context, Capacity: capacity, compile: b.Generate})
+	g, err := New(Config{Model: &check.Model{Vocab: 256}, Backend: b, Store: store, Tokenizer: tokenizer.Bytes(), Context: context, Capacity: capacity, Compile: b.Generate})
 	if err != nil {
 		t.Fatal(err)
 	}

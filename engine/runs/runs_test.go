@@ -32,7 +32,7 @@ type quickDisk struct{ realDisk }
 
 type quickFile struct{ file }
 
-func (quickFile) Sync() error           { return nil }
+func (quickFile) Sync() error            { return nil }
 func (quickDisk) syncDir(_ string) error { return nil }
 
 func (d quickDisk) create(path string) (file, error) {
