@@ -8,15 +8,16 @@ package kernel
 // Multiplication, 2008.)
 const (
 	blockDepth = 384
-	blockRows  = 96
-	blockCols  = 768
+	blockRows  = 192
+	blockCols  = 384
 
 	// narrowRows is the largest number of rows of C that the loops without
 	// packing (gemm_narrow.go) are used for.
 	narrowRows = 8
 
-	// directColumns is the number of columns of B up to which packing A
-	// costs more than it saves.
+	// directColumns is the number of columns of B up to which A is read where
+	// it lies. Beyond it a copy pays: rows that are a large power of two apart
+	// share a few places of the first cache.
 	directColumns = 512
 )
 
@@ -87,8 +88,8 @@ func (r *gemmRoutines) blockedIn(memory []float32, q Product) {
 	depthBlocks := (k + blockDepth - 1) / blockDepth
 	depth := (k + depthBlocks - 1) / depthBlocks
 	bSize := depth * ((min(n, blockCols) + r.tileCols - 1) / r.tileCols * r.tileCols)
-	packedB, packedA := memory[:bSize], memory[bSize:]
-	packA := q.A.ColStride != 1 || n > directColumns
+	packedB, copiedA := memory[:bSize], memory[bSize:]
+	copyA := n > directColumns || q.A.ColStride != 1 && q.A.RowStride != 1
 	for j0 := 0; j0 < n; j0 += blockCols {
 		cols := min(blockCols, n-j0)
 		beta := q.Beta
@@ -98,8 +99,8 @@ func (r *gemmRoutines) blockedIn(memory []float32, q Product) {
 			for i0 := 0; i0 < m; i0 += blockRows {
 				rows := min(blockRows, m-i0)
 				a := q.A.block(i0, rows, k0, kc)
-				if packA {
-					r.packA(packedA, a)
+				if copyA {
+					a = copyBlock(copiedA, a)
 				}
 				c := q.C.block(i0, rows, j0, cols)
 				for j := 0; j < cols; j += r.tileCols {
@@ -107,11 +108,7 @@ func (r *gemmRoutines) blockedIn(memory []float32, q Product) {
 					width := min(r.tileCols, cols-j)
 					for i := 0; i < rows; i += r.tileRows {
 						height := min(r.tileRows, rows-i)
-						if packA {
-							r.tile[height](kc, &packedA[i*kc], 1, height, b, r.tileCols, c.at(i, j), c.RowStride, width, q.Alpha, beta)
-						} else {
-							r.tile[height](kc, a.at(i, 0), a.RowStride, 1, b, r.tileCols, c.at(i, j), c.RowStride, width, q.Alpha, beta)
-						}
+						r.tile[height](kc, a.at(i, 0), a.RowStride, a.ColStride, b, r.tileCols, c.at(i, j), c.RowStride, width, q.Alpha, beta)
 					}
 				}
 			}

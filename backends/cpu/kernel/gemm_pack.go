@@ -1,8 +1,8 @@
 package kernel
 
-// Packed panels: the order in which a tile reads its operands. A panel of B
-// holds tileCols columns, row after row; missing columns are zero. A panel of
-// A holds up to tileRows rows, column after column.
+// Packed panels: the order in which a tile reads B. A panel holds tileCols
+// columns, row after row; missing columns are zero. A needs no panels, since a
+// tile reads it by any strides; it is at most copied together.
 
 // packB packs all columns of b, one panel after the other.
 func (r *gemmRoutines) packB(dst []float32, b Matrix) {
@@ -24,12 +24,24 @@ func (r *gemmRoutines) packColumns(dst []float32, depth, first int, b Matrix) {
 	}
 }
 
-// packA packs all rows of a, one panel after the other.
-func (r *gemmRoutines) packA(dst []float32, a Matrix) {
-	for i := 0; i < a.Rows; i += r.tileRows {
-		height := min(r.tileRows, a.Rows-i)
-		r.packPanel(dst[i*a.Cols:], height, a.block(i, height, 0, a.Cols).T())
+// copyBlock copies a to dst, along the axis that is contiguous, and returns the
+// view of the copy.
+func copyBlock(dst []float32, a Matrix) Matrix {
+	if a.ColStride != 1 && a.RowStride == 1 {
+		return copyBlock(dst, a.T()).T()
 	}
+	if a.ColStride != 1 {
+		for i := range a.Rows {
+			for j := range a.Cols {
+				dst[i*a.Cols+j] = *a.at(i, j)
+			}
+		}
+		return RowMajor(dst, a.Rows, a.Cols)
+	}
+	for i := range a.Rows {
+		copy(dst[i*a.Cols:(i+1)*a.Cols], a.Data[i*a.RowStride:])
+	}
+	return RowMajor(dst, a.Rows, a.Cols)
 }
 
 // packPanel writes the rows of b, width values apart, zero behind b.Cols.
@@ -38,10 +50,6 @@ func (r *gemmRoutines) packPanel(dst []float32, width int, b Matrix) {
 	case b.ColStride == 1 && width == 16 && b.Cols == 16:
 		for p := range b.Rows {
 			*(*[16]float32)(dst[p*16:]) = *(*[16]float32)(b.Data[p*b.RowStride:])
-		}
-	case b.ColStride == 1 && width == 6 && b.Cols == 6:
-		for p := range b.Rows {
-			*(*[6]float32)(dst[p*6:]) = *(*[6]float32)(b.Data[p*b.RowStride:])
 		}
 	case b.ColStride == 1:
 		for p := range b.Rows {

@@ -69,7 +69,14 @@ func (t *gemmTask) split(q *Product, wanted, threads int, single bool) (rows, co
 	if wanted < 2 {
 		return
 	}
-	m, n := q.C.Rows, q.C.Cols
+	m, n, k := q.C.Rows, q.C.Cols, q.A.Cols
+	const minimalDepth = 256
+	if single && k >= 4*max(m, n) && k >= minimalDepth*threads {
+		// A gradient of weights: small, and the sum of many rows. Slices of
+		// the depth pack nothing twice; two a thread, since each costs a
+		// sum of the size of C.
+		return 1, 1, min(wanted, 2*threads, k/minimalDepth)
+	}
 	if m <= narrowRows || n <= narrowRows {
 		// Narrow products read the large operand once: cut only that.
 		const minimal = 128 // columns that keep reading in long runs
@@ -95,9 +102,8 @@ func (t *gemmTask) split(q *Product, wanted, threads int, single bool) (rows, co
 			}
 		}
 	}
-	const minimalDepth = 256
-	if single && rows*cols < threads && q.A.Cols >= 2*minimalDepth {
-		depth = min(threads/(rows*cols), q.A.Cols/minimalDepth)
+	if single && rows*cols < threads && k >= 2*minimalDepth {
+		depth = min(threads/(rows*cols), k/minimalDepth)
 	}
 	return max(rows, 1), max(cols, 1), max(depth, 1)
 }
