@@ -1,0 +1,76 @@
+// Package cpu runs graphs on the processor. In flows a sealed graph; plan decides the order, the memory and which values are views;
+// each step becomes one call of a kernel over slices of the arena and the store, made once when the graph is compiled. A run walks
+// the calls and allocates nothing. The arithmetic itself is in backends/cpu/kernel, which knows no graph; here, one file an
+// operation, named like the operation's file in compiler/op, brings shapes and strides into the form that the loops want.
+//
+// Everything is float32, sums over long rows are carried in float64. Results are the same, bit for bit, for every run with the same
+// number of threads: work is cut by sizes alone.
+package cpu
+
+import (
+	"fmt"
+	"runtime"
+
+	"forge/backends"
+	"forge/backends/cpu/kernel"
+	"forge/backends/plan"
+	"forge/compiler/graph"
+	"forge/compiler/op"
+)
+
+type backend struct {
+	pool *kernel.Pool
+}
+
+// New starts a backend with a number of threads, 0 or less for as many as the process may use. Close stops the threads.
+func New(threads int) (backends.Backend, error) {
+	const most = 1024
+	if threads > most {
+		return nil, fmt.Errorf("cpu: %d threads, at most %d are possible", threads, most)
+	}
+	return &backend{pool: kernel.NewPool(threads)}, nil
+}
+
+func (b *backend) Name() string { return "cpu" }
+
+func (b *backend) Device() string {
+	threads := "1 thread"
+	if n := b.pool.Threads(); n > 1 {
+		threads = fmt.Sprintf("%d threads", n)
+	}
+	return fmt.Sprintf("%s, %s, %s", runtime.GOARCH, kernel.CurrentLevel(), threads)
+}
+
+func (b *backend) NewStore() backends.Store { return &store{storages: map[string]*storage{}} }
+
+func (b *backend) Close() error {
+	b.pool.Close()
+	return nil
+}
+
+// Compile plans the graph and makes the calls. The store must be one of this backend's.
+func (b *backend) Compile(g *graph.Graph, s backends.Store, o backends.Options) (backends.Program, error) {
+	own, ok := s.(*store)
+	if !ok {
+		return nil, fmt.Errorf("cpu: the store is of another backend (%T)", s)
+	}
+	t := target()
+	t.KeepAll = o.KeepAll
+	return b.compile(g, own, o, t)
+}
+
+func (b *backend) compile(g *graph.Graph, s *store, o backends.Options, t plan.Target) (*program, error) {
+	p, err := plan.For(g, t)
+	if err != nil {
+		return nil, err
+	}
+	return newProgram(b.pool, p, s, o)
+}
+
+// target is what this backend has kernels for.
+func target() plan.Target {
+	return plan.Target{Kernel: func(o *op.Op) (plan.Kernel, bool) {
+		k, ok := kernels[o]
+		return k.Kernel, ok
+	}}
+}

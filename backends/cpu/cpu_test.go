@@ -1,0 +1,33 @@
+package cpu
+
+import (
+	"testing"
+
+	"forge/backends/backendtest"
+	"forge/backends/cpu/kernel"
+)
+
+// TestConformance runs the suite on every level that the processor has, with one thread and with more than there may be cores.
+func TestConformance(t *testing.T) {
+	levels := []kernel.Level{kernel.Portable}
+	if best := kernel.BestLevel(); best != kernel.Portable {
+		levels = append(levels, best)
+	}
+	for _, level := range levels {
+		for _, threads := range []int{1, 3} {
+			t.Run(level.String()+"/"+map[int]string{1: "one thread", 3: "three threads"}[threads], func(t *testing.T) {
+				previous, err := kernel.SetLevel(level)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer kernel.SetLevel(previous)
+				b, err := New(threads)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer b.Close()
+				backendtest.Run(t, b)
+			})
+		}
+	}
+}

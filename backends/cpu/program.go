@@ -1,0 +1,274 @@
+package cpu
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	"forge/backends"
+	"forge/backends/cpu/kernel"
+	"forge/backends/plan"
+	"forge/compiler/graph"
+	"forge/compiler/op"
+)
+
+// program is a plan with memory.
+type program struct {
+	plan    *plan.Plan
+	arena   []float32
+	store   *store
+	calls   []call
+	inputs  map[string]*plan.Value
+	outputs map[string]output
+	profile *profile
+	closed  bool
+}
+
+// output is where a named output lies and, for integers, the floats that are handed out.
+type output struct {
+	data   []float32
+	floats []float32 // for Int32
+}
+
+// call is a kernel with its operands bound. It may report data that the operation cannot work with.
+type call interface{ run() error }
+
+func newProgram(pool *kernel.Pool, p *plan.Plan, s *store, o backends.Options) (*program, error) {
+	g := &program{plan: p, store: s, inputs: map[string]*plan.Value{}, outputs: map[string]output{}}
+	for _, v := range p.Storages {
+		t, ok := s.Type(v.Buffer.Name)
+		if !ok {
+			return nil, fmt.Errorf("cpu: the store has no storage %s", v.Buffer.Name)
+		}
+		if t.Dtype != v.Dtype || !t.Shape.Equal(v.Shape) {
+			return nil, fmt.Errorf("cpu: storage %s is %v, the graph wants %v", v.Buffer.Name, t, v.Type())
+		}
+	}
+	const most = 1 << 40
+	if p.ArenaSize > most/4 {
+		return nil, fmt.Errorf("cpu: the graph needs %d bytes for its values", 4*p.ArenaSize)
+	}
+	g.arena = alignedFloats(int(p.ArenaSize))
+	for _, v := range p.Inputs {
+		g.inputs[v.Buffer.Name] = v
+	}
+	for _, v := range p.Outputs {
+		out := output{data: g.memory(v.Value)[:v.Value.Shape.Size()]}
+		if v.Value.Dtype == op.Int32 {
+			out.floats = make([]float32, len(out.data))
+		}
+		g.outputs[v.Name] = out
+	}
+	c := &compilation{pool: pool, program: g}
+	for _, step := range p.Steps {
+		k, ok := kernels[step.Op]
+		if !ok {
+			return nil, fmt.Errorf("cpu: no kernel for %s", step.Op.Name)
+		}
+		made, err := k.build(c, step)
+		if err != nil {
+			return nil, fmt.Errorf("cpu: %s: %w", step.Op.Name, err)
+		}
+		g.calls = append(g.calls, made)
+	}
+	if o.Profile {
+		g.profile = newProfile(p)
+	}
+	return g, nil
+}
+
+// memory is the buffer of a value from the value's first entry on.
+func (g *program) memory(v *plan.Value) []float32 {
+	b := v.Buffer
+	if b.Kind == plan.Storage {
+		return g.store.storages[b.Name].data[v.Offset:]
+	}
+	return g.arena[b.Offset+v.Offset : b.Offset+b.Size : b.Offset+b.Size]
+}
+
+// RunAll runs every step once.
+func (g *program) RunAll() error {
+	if g.closed {
+		return fmt.Errorf("cpu: the program is closed")
+	}
+	if g.profile != nil {
+		return g.runProfiled()
+	}
+	for i, c := range g.calls {
+		if err := c.run(); err != nil {
+			return g.failed(i, err)
+		}
+	}
+	return nil
+}
+
+func (g *program) failed(i int, err error) error {
+	s := g.plan.Steps[i]
+	if s.Node != nil && s.Node.Place.Span != "" {
+		return fmt.Errorf("%s: %s: %w", s.Node.Place.Span, s.Op.Name, err)
+	}
+	return fmt.Errorf("cpu: %s: %w", s.Op.Name, err)
+}
+
+// Reset does nothing: a run leaves no state but the storages.
+func (g *program) Reset() {}
+
+// Close frees the values. The store stays.
+func (g *program) Close() error {
+	g.closed = true
+	g.calls, g.arena = nil, nil
+	return nil
+}
+
+func (g *program) input(name string, d op.Dtype, n int) ([]float32, error) {
+	v, ok := g.inputs[name]
+	switch {
+	case g.closed:
+		return nil, fmt.Errorf("cpu: the program is closed")
+	case !ok:
+		return nil, fmt.Errorf("cpu: the graph has no input %s", name)
+	case v.Dtype != d:
+		return nil, fmt.Errorf("cpu: input %s is %v, not %v", name, v.Type(), d)
+	case v.Shape.Size() != n:
+		return nil, fmt.Errorf("cpu: input %s is %v of %d values, not %d", name, v.Type(), v.Shape.Size(), n)
+	}
+	return g.memory(v), nil
+}
+
+func (g *program) SetFloats(name string, v []float32) error {
+	m, err := g.input(name, op.Float, len(v))
+	if err != nil {
+		return err
+	}
+	copy(m, v)
+	return nil
+}
+
+func (g *program) SetInts(name string, v []int32) error {
+	m, err := g.input(name, op.Int32, len(v))
+	if err != nil {
+		return err
+	}
+	copy(asInts(m), v)
+	return nil
+}
+
+func (g *program) Output(name string) ([]float32, error) {
+	o, ok := g.outputs[name]
+	if !ok {
+		return nil, fmt.Errorf("cpu: the graph has no output %s", name)
+	}
+	if o.floats == nil {
+		return o.data, nil
+	}
+	for i, v := range asInts(o.data) {
+		o.floats[i] = float32(v)
+	}
+	return o.floats, nil
+}
+
+func (g *program) Value(n *graph.Node) ([]float32, error) {
+	v, ok := g.plan.Value(n)
+	if !ok {
+		return nil, fmt.Errorf("cpu: %s has no value of its own in this program", n.Name)
+	}
+	if g.closed {
+		return nil, fmt.Errorf("cpu: the program is closed")
+	}
+	out := make([]float32, v.Shape.Size())
+	gather(out, g.memory(v), v.Shape, v.Strides)
+	if v.Dtype == op.Int32 {
+		for i, x := range asInts(out) {
+			out[i] = float32(x)
+		}
+	}
+	return out, nil
+}
+
+// gather copies a strided tensor to a contiguous one.
+func gather(dst, src []float32, shape op.Shape, strides []int) {
+	if len(shape) == 0 {
+		dst[0] = src[0]
+		return
+	}
+	step := shape[1:].Size()
+	for i := range shape[0] {
+		gather(dst[i*step:], src[i*strides[0]:], shape[1:], strides[1:])
+	}
+}
+
+func (g *program) Stats() backends.Stats {
+	s := backends.Stats{
+		Kernels:        len(g.plan.Steps),
+		ArenaBytes:     4 * g.plan.ArenaSize,
+		UnplannedBytes: 4 * g.plan.UnplannedSize,
+		StoreBytes:     4 * g.plan.StoreSize,
+		FLOPs:          g.plan.FLOPs,
+	}
+	if g.profile != nil {
+		s.Profile = g.profile.times()
+	}
+	return s
+}
+
+// Plan is the plan that the program runs.
+func (g *program) Plan() *plan.Plan { return g.plan }
+
+// profile collects the time of each kind of operation.
+type profile struct {
+	ops  []backends.OpTime
+	kind []int // of each step, index into ops
+	cost []op.Cost
+}
+
+func newProfile(p *plan.Plan) *profile {
+	f := &profile{}
+	index := map[string]int{}
+	for _, s := range p.Steps {
+		k, ok := index[s.Op.Name]
+		if !ok {
+			k = len(f.ops)
+			index[s.Op.Name] = k
+			f.ops = append(f.ops, backends.OpTime{Op: s.Op.Name})
+		}
+		f.kind = append(f.kind, k)
+		var cost op.Cost
+		if s.Op.Cost != nil {
+			cost = s.Op.Cost(s.Attrs, types(s.In), types(s.Out))
+		}
+		f.cost = append(f.cost, cost)
+	}
+	return f
+}
+
+func types(vs []*plan.Value) []op.Type {
+	ts := make([]op.Type, len(vs))
+	for i, v := range vs {
+		ts[i] = v.Type()
+	}
+	return ts
+}
+
+func (g *program) runProfiled() error {
+	f := g.profile
+	last := time.Now()
+	for i, c := range g.calls {
+		if err := c.run(); err != nil {
+			return g.failed(i, err)
+		}
+		now := time.Now()
+		t := &f.ops[f.kind[i]]
+		t.Calls++
+		t.Time += now.Sub(last)
+		t.FLOPs += f.cost[i].FLOPs
+		t.Bytes += f.cost[i].Bytes
+		last = now
+	}
+	return nil
+}
+
+func (f *profile) times() []backends.OpTime {
+	ops := append([]backends.OpTime{}, f.ops...)
+	sort.SliceStable(ops, func(i, j int) bool { return ops[i].Time > ops[j].Time })
+	return ops
+}
