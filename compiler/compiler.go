@@ -22,7 +22,8 @@ type Options struct {
 	Batch, Seq int
 	NoRewrite  bool // plain equations: the reference of every rewrite
 	Float64    bool // a graph in float64, for references
-	Gradients  bool // the gradient of each weight, before clipping, is an output grad/PATH
+	// Gradients: the gradient of each weight before clipping is an output grad/PATH, and each loss line's value line/PATH.
+	Gradients bool
 }
 
 // StoredKind says what a storage holds.

@@ -27,6 +27,7 @@ type instantiator struct {
 	updates       []equation.Update
 	losses        []namedValue
 	metrics       []namedValue
+	gates         []namedValue // of each routed bank, by the path of the block that routes
 	// effects says whether update, loss and metric lines are wanted.
 	effects bool
 	weights map[string]check.WeightInfo
@@ -207,6 +208,7 @@ func (t *instantiator) apply(b *check.Body, n *check.Node, in scope, args []*equ
 		if bankAxis := t.axis(n.Part.Bank); bankAxis != on[0] {
 			panic("compiler: the bank's axis is not the routed one")
 		}
+		t.gates = append(t.gates, namedValue{in.path, args[0]})
 		return equation.NewRoute(args[0], y, on[0])
 	case "conv", "scan":
 		panic(unsupported{n.Span.String(), fmt.Sprintf("`%s` has no operation in this build yet", n.Op)})

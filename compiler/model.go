@@ -16,6 +16,7 @@ type model struct {
 	dim, vocab *equation.Axis
 	embed      *equation.Node
 	head       *equation.Node
+	states     []*equation.Node // after each layer
 }
 
 func newModel(m *check.Model, batch, seq, key int) *model {
@@ -56,6 +57,7 @@ func (b *model) hidden(tokens *equation.Node) (embedded, h *equation.Node) {
 	h = embedded
 	for i, layer := range b.check.Layers {
 		h = b.body(layer.Body(b.stream()), scope{path: fmt.Sprintf("layers[%d]", i)}, []*equation.Node{h})
+		b.states = append(b.states, h)
 	}
 	return embedded, b.body(b.check.Norm.Body(b.stream()), scope{path: "norm"}, []*equation.Node{h})
 }
@@ -71,23 +73,39 @@ func (b *model) predict(h, targets *equation.Node, path string) (losses, mean *e
 	return losses, equation.NewMeanLoss(losses, targets).At("loss", b.place(path))
 }
 
-// predictAhead gives the mean loss of each depth of multi-token prediction. Depth k takes the state of the depth before at token i
-// and the embedding of token i + k, and predicts token i + k + 1, for i < seq − k (DeepSeek-V3 report, section 2.2).
-func (b *model) predictAhead(embedded, h *equation.Node) []*equation.Node {
+// depth is the state of one depth of multi-token prediction.
+type depth struct {
+	h    *equation.Node // [batch, seq − k, dim], after the module's own norm
+	seq  *equation.Axis
+	path string
+}
+
+// ahead gives the states of multi-token prediction. Depth k takes the state of the depth before at token i and the embedding of
+// token i + k, for i < seq − k; positions count from 0 in each (DeepSeek-V3 report, section 2.2).
+func (b *model) ahead(embedded, h *equation.Node) []depth {
 	whole, previous, key := b.seq, b.seq, b.key
 	defer func() { b.seq, b.key = whole, key }()
-	var means []*equation.Node
+	var depths []depth
 	for k := 1; k <= b.check.MTPDepth; k++ {
 		path := fmt.Sprintf("mtp[%d]", k-1)
 		b.seq = &equation.Axis{Name: "seq", Size: whole.Size - k}
 		b.key = &equation.Axis{Name: "key", Size: whole.Size - k}
 		before := equation.NewSlice(h, previous, 0, b.seq).At("h", b.place(path))
-		ahead := equation.NewSlice(embedded, whole, k, b.seq).At("e", b.place(path))
-		h = b.body(b.check.MTP.Body(b.stream(), b.stream()), scope{path: path}, []*equation.Node{before, ahead})
-		targets := equation.NewInput(fmt.Sprintf("targets[%d]", k), true, b.batch, b.seq)
-		_, mean := b.predict(h, targets, path)
-		means = append(means, mean)
+		token := equation.NewSlice(embedded, whole, k, b.seq).At("e", b.place(path))
+		h = b.body(b.check.MTP.Body(b.stream(), b.stream()), scope{path: path}, []*equation.Node{before, token})
+		depths = append(depths, depth{h, b.seq, path})
 		previous = b.seq
+	}
+	return depths
+}
+
+// predictAhead gives the mean loss of each depth, which at token i predicts token i + k + 1.
+func (b *model) predictAhead(embedded, h *equation.Node) []*equation.Node {
+	var means []*equation.Node
+	for i, d := range b.ahead(embedded, h) {
+		targets := equation.NewInput(fmt.Sprintf("targets[%d]", i+1), true, b.batch, d.seq)
+		_, mean := b.predict(d.h, targets, d.path)
+		means = append(means, mean)
 	}
 	return means
 }

@@ -67,6 +67,9 @@ func trainingEquations(m *check.Model, s *check.Stage, o Options) *training {
 		lines := make([]*equation.Node, len(b.losses))
 		for i, l := range b.losses {
 			lines[i] = l.value
+			if o.Gradients {
+				outputs = append(outputs, equation.Output{Name: "line/" + l.name, Node: l.value})
+			}
 		}
 		all := sum(lines...).At(balanceLoss, b.place(""))
 		parts = append(parts, all)
