@@ -69,8 +69,8 @@ func (b *backend) compile(g *graph.Graph, s *store, o backends.Options, t plan.T
 
 // target is what this backend has kernels for.
 func target() plan.Target {
-	return plan.Target{Kernel: func(o *op.Op) (plan.Kernel, bool) {
+	return plan.Target{Kernel: func(o *op.Op, a op.Attrs) (plan.Kernel, bool) {
 		k, ok := kernels[o]
-		return k.Kernel, ok
+		return k.Kernel, ok && (k.fits == nil || k.fits(a))
 	}}
 }

@@ -9,6 +9,7 @@ import (
 // definition is a kernel: what it can work with, and how a step becomes a call.
 type definition struct {
 	plan.Kernel
+	fits  func(a op.Attrs) bool // nil: always
 	build func(c *compilation, s *plan.Step) (call, error)
 }
 
@@ -20,7 +21,14 @@ func define(o *op.Op, k plan.Kernel, build func(c *compilation, s *plan.Step) (c
 	if _, ok := kernels[o]; ok {
 		panic("cpu: two kernels for " + o.Name)
 	}
-	kernels[o] = definition{k, build}
+	kernels[o] = definition{k, nil, build}
+	return true
+}
+
+// defineIf adds a kernel for some attributes of an operation; with others it is decomposed.
+func defineIf(fits func(a op.Attrs) bool, o *op.Op, k plan.Kernel, build func(c *compilation, s *plan.Step) (call, error)) bool {
+	define(o, k, build)
+	kernels[o] = definition{k, fits, build}
 	return true
 }
 

@@ -115,7 +115,7 @@ func (l *lowering) Apply(o *op.Op, a op.Attrs, in ...op.Value) []op.Value {
 	if o == op.Map {
 		a, values = usedInputs(a.(op.MapAttrs), values)
 	}
-	kernel, ok := l.kernel(o)
+	kernel, ok := l.kernel(o, a)
 	if !ok {
 		if o.Decompose == nil {
 			panic(fault{at(l.node, "this backend has no kernel for %s", o.Name)})
@@ -156,12 +156,12 @@ func usedInputs(a op.MapAttrs, in []*Value) (op.Attrs, []*Value) {
 }
 
 // kernel is what the target has for an operation; the plan carries out joins itself.
-func (l *lowering) kernel(o *op.Op) (Kernel, bool) {
+func (l *lowering) kernel(o *op.Op, a op.Attrs) (Kernel, bool) {
 	switch o {
 	case op.Concat, op.Pad:
 		return Kernel{In: Strided, Out: Strided}, true
 	}
-	return l.target.Kernel(o)
+	return l.target.Kernel(o, a)
 }
 
 // users lists for each value that a step makes, by index, the steps that read it or a view of it, once an operand.

@@ -55,16 +55,16 @@ type Kernel struct {
 
 // Target is what a plan is made for.
 type Target struct {
-	// Kernel gives the kernel of an operation; false if the backend has none. Copy and Zero are assumed to exist and to take
+	// Kernel gives the kernel of an operation with these attributes; false if the backend has none. Copy and Zero are assumed to exist and to take
 	// any strides.
-	Kernel func(o *op.Op) (Kernel, bool)
+	Kernel func(o *op.Op, a op.Attrs) (Kernel, bool)
 	// KeepAll gives every value memory of its own until the end. The arithmetic stays as it is, so results are the same bit for
 	// bit; products that are added to a sum as they are made have no value of their own with it either.
 	KeepAll bool
 }
 
 // generic is the target of Build without one: a kernel for every operation.
-var generic = Target{Kernel: func(o *op.Op) (Kernel, bool) {
+var generic = Target{Kernel: func(o *op.Op, _ op.Attrs) (Kernel, bool) {
 	switch o {
 	case op.Map, op.Add, op.Reduce:
 		return Kernel{In: Strided, Out: Strided}, true
