@@ -52,6 +52,7 @@ func (c *checker) recipe(t *Table) *Recipe {
 			return nil
 		}
 	}
+	r.assembly = a
 	a.ineffective()
 	return r
 }
@@ -64,7 +65,6 @@ type assembly struct {
 	modelTable *Table
 	stageOf    []*Table    // the train tables with the model in them
 	lines      []*timeline // one a stage
-	optimAt    []diag.Span
 }
 
 func (a *assembly) value(name string) Value {

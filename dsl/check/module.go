@@ -21,6 +21,8 @@ type Module struct {
 	c       *checker
 	key     string // tells files apart: shipped ones begin with "recipes:"
 	shipped bool
+	alias   string // of a plugin: the last part of its name
+	spec    string // of a plugin: what `use` asks for
 	decls   map[string]*decl
 	order   []*decl
 	uses    map[string]*use
@@ -281,7 +283,8 @@ func (c *checker) plugin(p string, at diag.Span) *Module {
 			Helpf("forge.lock then records its exact version, checksum and block headers"))
 		return nil
 	}
-	m := &Module{Name: name, c: c, key: k, decls: map[string]*decl{}, uses: map[string]*use{}}
+	alias := name[strings.LastIndexByte(name, '/')+1:]
+	m := &Module{Name: name, c: c, key: k, alias: alias, spec: p, decls: map[string]*decl{}, uses: map[string]*use{}}
 	c.modules[k] = m
 	c.opened = append(c.opened, m)
 	for _, f := range files {

@@ -14,6 +14,8 @@ type Recipe struct {
 	Plan   *Plan  // nil if there is none
 	Names  *Names // checkpoint names (a weights section); nil if there are none
 	Sweep  []Choice
+
+	assembly *assembly // what it was put together from
 }
 
 // Model is a model section, evaluated. Two models that are equal are the same pointer.
@@ -109,6 +111,8 @@ type Stage struct {
 	// start of the first stage.
 	StartTokens int64
 	StartSteps  int64
+
+	line *timeline
 }
 
 // AdamW is the optimizer (decoupled weight decay).

@@ -2,6 +2,7 @@ package check
 
 import (
 	"math"
+	"strconv"
 	"strings"
 
 	"forge/dsl"
@@ -88,14 +89,25 @@ func (s *Schedule) Constant() (float64, bool) {
 	return v, true
 }
 
+// digits15 keeps 15 significant digits. The numbers of a schedule are those that can be printed: 3e-3 / 10 is 0.0003, and the
+// resolved recipe that a run keeps reads to the same schedule, bit for bit.
+func digits15(f float64) float64 {
+	g, err := strconv.ParseFloat(strconv.FormatFloat(f, 'g', 15, 64), 64)
+	if err != nil {
+		return f
+	}
+	return g
+}
+
 func numberSchedule(f float64) *Schedule {
+	f = digits15(f)
 	return &Schedule{[]Piece{{Kind: "number", From: f, To: f, End: -1}}}
 }
 
 // piece makes the schedule of one call of ramp, linear, cosine or hold.
 func (c *checker) piece(kind string, attrs map[string]Value, spans map[string]diag.Span, at diag.Span) Value {
 	p := Piece{Kind: kind, End: -1, span: at, length: at}
-	f := func(name string) float64 { x, _ := number(attrs[name]); return x }
+	f := func(name string) float64 { x, _ := number(attrs[name]); return digits15(x) }
 	p.From, p.To = f("from"), f("to")
 	p.Over, _ = attrs["over"].(Quantity)
 	p.Until, _ = attrs["until"].(Quantity)
@@ -190,15 +202,6 @@ func (c *checker) finishSchedule(s *Schedule, name string, at diag.Span) Value {
 		return c.fail(d.Helpf("write `hold(…, over = …) then %s(…)`, or a `ramp`", p.Kind))
 	}
 	return s
-}
-
-// follow lists the values of a schedule at its corners: the start of every piece.
-func (s *Schedule) corners() []int64 {
-	var at []int64
-	for i := range s.Pieces {
-		at = append(at, s.Pieces[i].Start)
-	}
-	return at
 }
 
 // timeline says how many tokens have been read at every step: runs of steps with the same batch, the last one without end.

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -47,6 +48,8 @@ type cell struct {
 	env   env
 	key   diag.Span
 	used  bool // has been asked for
+
+	replaced bool // took the place of another cell
 }
 
 // patch replaces what lies at a path inside a cell.
@@ -78,10 +81,20 @@ func pathOf(key []dsl.Seg) []pathStep {
 
 // result is an evaluated cell.
 type result struct {
-	value Value
-	at    diag.Span // of the value
-	key   diag.Span // of the cell: its origin
-	busy  bool
+	value   Value
+	at      diag.Span   // of the value
+	key     diag.Span   // of the cell: its origin; zero for a default
+	end     int         // line that the value ends on
+	changes []diag.Span // replaced cells and paths that the value was computed with, the cell itself left out
+	busy    bool
+}
+
+func (r *result) changedBy(spans ...diag.Span) {
+	for _, s := range spans {
+		if s != r.key && !slices.Contains(r.changes, s) {
+			r.changes = append(r.changes, s)
+		}
+	}
 }
 
 // cellScope is where a cell's value is read: the table's cells but the cell itself, then where the line was written.
@@ -237,6 +250,8 @@ func (t *Table) write(c *checker, cells []*dsl.Cell, e env, derived bool) {
 func (t *Table) replace(n *cell) {
 	if t.cells[n.name] == nil {
 		t.order = append(t.order, n.name)
+	} else {
+		n.replaced = true
 	}
 	t.cells[n.name] = n
 	kept := t.patches[:0:0]
@@ -316,6 +331,7 @@ func (t *Table) result(c *checker, name string) *result {
 			c.cellCircle(t, name)
 			return &result{value: bad}
 		}
+		c.changed(t, name)
 		return r
 	}
 	p := paramNamed(t.Kind.Params, name)
@@ -329,6 +345,7 @@ func (t *Table) result(c *checker, name string) *result {
 	defer func() {
 		c.busy = c.busy[:len(c.busy)-1]
 		r.busy = false
+		c.changed(t, name)
 	}()
 
 	var raw string
@@ -342,7 +359,7 @@ func (t *Table) result(c *checker, name string) *result {
 		r.at, r.key, r.value = k.key, k.key, k.fixed
 	default:
 		k.used = true
-		r.at, r.key = k.value.At(), k.key
+		r.at, r.key, r.end = k.value.At(), k.key, k.value.At().End.Line
 		r.value = c.eval(&cellScope{c, t, name, k.env}, k.value)
 		raw = rawNumber(k.value)
 	}
@@ -351,7 +368,12 @@ func (t *Table) result(c *checker, name string) *result {
 		for _, q := range t.patches {
 			if q.path[0].name == name {
 				r.value = c.patch(r.value, q.path[1:], q, &cellScope{c, t, name, q.env})
-				r.key = q.key
+				if len(q.path) == 1 {
+					r.key = q.key
+				} else {
+					r.changedBy(q.key)
+				}
+				q.used = true
 			}
 		}
 	}
@@ -367,6 +389,19 @@ func (t *Table) result(c *checker, name string) *result {
 type busyCell struct {
 	t    *Table
 	name string
+}
+
+// changed tells the cell that is being evaluated what the cell that it asked for was changed by.
+func (c *checker) changed(t *Table, name string) {
+	if len(c.busy) == 0 {
+		return
+	}
+	b := c.busy[len(c.busy)-1]
+	asking, r := b.t.results[b.name], t.results[name]
+	asking.changedBy(r.changes...)
+	if k := t.cells[name]; k != nil && k.replaced {
+		asking.changedBy(k.key)
+	}
 }
 
 // keySpan is where a cell is written, or its setting's header for a default.

@@ -72,7 +72,7 @@ func (a *assembly) stage(section *Table) (*Stage, *timeline) {
 	if !ok {
 		return nil, nil
 	}
-	s.NumSteps, s.NumTokens = steps, tokens
+	s.NumSteps, s.NumTokens, s.line = steps, tokens, l
 	end := s.Total.N
 	if s.Total.Unit == Steps {
 		end = tokens
