@@ -161,18 +161,22 @@ func (t *attentionTask) limitsOf(from, to int) (low, high int) {
 	return low, high
 }
 
-// rowStart is where row r of the tensor begins, for an index of the outer
-// axes that are not merged.
-func (t *attentionTask) rowStart(x *AttentionTensor, index, r int) int {
-	return offset(index, &t.counts, &x.Axes) + offset(r/t.a.Queries, &t.merged, &x.Axes) + r%t.a.Queries*x.Row
+// rowStart is where row r of the tensor begins, for an index of the other
+// outer axes that begins at base.
+func (t *attentionTask) rowStart(x *AttentionTensor, base, r int) int {
+	if t.rows == t.a.Queries {
+		return base + r*x.Row
+	}
+	return base + offset(r/t.a.Queries, &t.merged, &x.Axes) + r%t.a.Queries*x.Row
 }
 
 func (t *attentionTask) readQueries(s *attentionTile, index int) {
 	at := 0
 	for i := range t.a.Parts {
 		part := &t.a.Parts[i]
+		base := offset(index, &t.counts, &part.Q.Axes)
 		for r := range s.rows {
-			part.Q.readRow(s.queries[r*s.depth+at:], t.rowStart(&part.Q, index, s.first+r), part.Width)
+			part.Q.readRow(s.queries[r*s.depth+at:], t.rowStart(&part.Q, base, s.first+r), part.Width)
 		}
 		at += part.Width
 	}
@@ -180,17 +184,22 @@ func (t *attentionTask) readQueries(s *attentionTile, index int) {
 
 func (t *attentionTask) writeRows(s *attentionTile, index int) {
 	values := t.a.ValueWidth
+	base := offset(index, &t.counts, &t.out.Axes)
 	for r := range s.rows {
 		row := s.sums[r*values : (r+1)*values]
 		if s.total[r] != 0 && values > 0 {
 			t.routines.vector.scale(&row[0], &row[0], 1/s.total[r], values)
 		}
 		if values > 0 {
-			t.out.writeRow(t.rowStart(&t.out, index, s.first+r), row)
+			t.out.writeRow(t.rowStart(&t.out, base, s.first+r), row)
 		}
-		if t.lse.Data != nil {
-			t.lse.Data[t.rowStart(&t.lse, index, s.first+r)] = s.largest[r] + float32(math.Log(float64(s.total[r])))
-		}
+	}
+	if t.lse.Data == nil {
+		return
+	}
+	base = offset(index, &t.counts, &t.lse.Axes)
+	for r := range s.rows {
+		t.lse.Data[t.rowStart(&t.lse, base, s.first+r)] = s.largest[r] + log32(s.total[r])
 	}
 }
 
@@ -293,9 +302,9 @@ func (t *attentionTask) weigh(s *attentionTile, r, key, from, to int) {
 		return
 	}
 	sum := t.routines.rows.expSum(&row[low], &row[low], largest, n)
-	if largest != old {
+	s.largest[r] = largest
+	if largest != old && !math.IsInf(float64(old), -1) {
 		scale := exp32(old - largest)
-		s.largest[r] = largest
 		s.total[r] *= scale
 		if values := t.a.ValueWidth; values > 0 {
 			t.routines.vector.scale(&s.sums[r*values], &s.sums[r*values], scale, values)
