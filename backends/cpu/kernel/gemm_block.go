@@ -15,9 +15,10 @@ const (
 	// packing (gemm_narrow.go) are used for.
 	narrowRows = 8
 
-	// directColumns is the number of columns of B up to which A is read where
-	// it lies. Beyond it a copy pays: rows that are a large power of two apart
-	// share a few places of the first cache.
+	// directColumns is the number of columns of B up to which an A with
+	// contiguous rows is read where it lies. Beyond it a copy pays: rows that
+	// are a large power of two apart share a few places of the first cache.
+	// One with contiguous columns has hundreds of such rows to a tile.
 	directColumns = 512
 )
 
@@ -75,7 +76,7 @@ func (r *gemmRoutines) scattered(s *scratch, q Product) {
 func blockedScratch(r *gemmRoutines, rows, cols, depth int) int {
 	depth = min(depth, blockDepth)
 	panels := (min(cols, blockCols) + r.tileCols - 1) / r.tileCols
-	return depth * (panels*r.tileCols + min(rows, blockRows))
+	return depth*panels*r.tileCols + copySize(min(rows, blockRows), depth)
 }
 
 func (r *gemmRoutines) blocked(s *scratch, q Product) {
@@ -89,7 +90,7 @@ func (r *gemmRoutines) blockedIn(memory []float32, q Product) {
 	depth := (k + depthBlocks - 1) / depthBlocks
 	bSize := depth * ((min(n, blockCols) + r.tileCols - 1) / r.tileCols * r.tileCols)
 	packedB, copiedA := memory[:bSize], memory[bSize:]
-	copyA := n > directColumns || q.A.ColStride != 1 && q.A.RowStride != 1
+	copyA := n > directColumns || q.A.ColStride != 1 && n > r.tileCols
 	for j0 := 0; j0 < n; j0 += blockCols {
 		cols := min(blockCols, n-j0)
 		beta := q.Beta

@@ -25,24 +25,31 @@ func (r *gemmRoutines) packColumns(dst []float32, depth, first int, b Matrix) {
 }
 
 // copyBlock copies a to dst, along the axis that is contiguous, and returns the
-// view of the copy.
+// view of the copy. Its rows, or columns, are an odd number of cache lines apart,
+// so that they spread over all places of the first cache.
 func copyBlock(dst []float32, a Matrix) Matrix {
 	if a.ColStride != 1 && a.RowStride == 1 {
 		return copyBlock(dst, a.T()).T()
 	}
-	if a.ColStride != 1 {
-		for i := range a.Rows {
-			for j := range a.Cols {
-				dst[i*a.Cols+j] = *a.at(i, j)
-			}
-		}
-		return RowMajor(dst, a.Rows, a.Cols)
-	}
+	stride := oddLines(a.Cols)
 	for i := range a.Rows {
-		copy(dst[i*a.Cols:(i+1)*a.Cols], a.Data[i*a.RowStride:])
+		row := dst[i*stride : i*stride+a.Cols]
+		if a.ColStride == 1 {
+			copy(row, a.Data[i*a.RowStride:])
+			continue
+		}
+		for j := range row {
+			row[j] = *a.at(i, j)
+		}
 	}
-	return RowMajor(dst, a.Rows, a.Cols)
+	return Matrix{dst, a.Rows, a.Cols, stride, 1}
 }
+
+// oddLines is n rounded up to an odd number of cache lines.
+func oddLines(n int) int { return (n+cacheLine-1)/cacheLine*cacheLine | cacheLine }
+
+// copySize is the memory that copyBlock needs for a block of these sizes.
+func copySize(rows, cols int) int { return max(rows*oddLines(cols), cols*oddLines(rows)) }
 
 // packPanel writes the rows of b, width values apart, zero behind b.Cols.
 func (r *gemmRoutines) packPanel(dst []float32, width int, b Matrix) {
