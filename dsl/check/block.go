@@ -168,7 +168,7 @@ func (c *checker) checkHeader(def *BlockDef) bool {
 	ok := c.checkNames(def)
 	attrs := map[string]Value{}
 	for _, p := range def.Params {
-		c.checkType(p.Decl.Type)
+		ok = c.checkType(p.Decl.Type) && ok
 		if p.Type.canBeNone() || p.Type.has("bool") {
 			def.switches = append(def.switches, p)
 		}
@@ -191,10 +191,11 @@ func (c *checker) checkHeader(def *BlockDef) bool {
 const maxSwitches = 6
 
 // checkType reports types that do not exist.
-func (c *checker) checkType(t *dsl.Type) {
+func (c *checker) checkType(t *dsl.Type) bool {
 	if t == nil {
-		return
+		return true
 	}
+	ok := true
 	for _, a := range t.Atoms {
 		if a.Text != nil || isTypeName(a.Name) {
 			continue
@@ -206,7 +207,9 @@ func (c *checker) checkType(t *dsl.Type) {
 			d.FixWith(a.Span, near)
 		}
 		c.report(d)
+		ok = false
 	}
+	return ok
 }
 
 var typeNames = []string{
@@ -258,12 +261,6 @@ func (c *checker) checkNames(def *BlockDef) bool {
 	ok := true
 	give := func(id dsl.Ident, p place, mayHide bool) {
 		p.span = id.Span
-		switch id.Name {
-		case "none", "inf", "batch", "seq", "key":
-			c.report(diag.New("E102", id.Span, "", "`%s` is known everywhere and can't be given again", id.Name))
-			ok = false
-			return
-		}
 		old, known := seen[id.Name]
 		switch {
 		case !known:
@@ -471,8 +468,8 @@ func (w *walker) requires(applied bool) bool {
 			continue
 		}
 		if !holds {
-			ok = false
-			w.c.report(w.broken(r))
+			w.c.report(w.broken(r)) // the rules after it mostly say the same
+			return false
 		}
 	}
 	return ok

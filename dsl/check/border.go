@@ -177,7 +177,7 @@ func (w *walker) enter(n *Node, x *dsl.Call, p *partValue, args []*tensor) bool 
 			return false
 		}
 		n.Body, n.Axes = body, body.OutAxes
-		return true
+		return p.promised == nil || w.kept(n, p, in)
 	}
 	axes, fault := w.signature(p.block, in)
 	if fault != nil {
@@ -186,6 +186,30 @@ func (w *walker) enter(n *Node, x *dsl.Call, p *partValue, args []*tensor) bool 
 	}
 	n.Axes = axes
 	return true
+}
+
+// kept checks what a block returns against the signature that its attribute's type states.
+func (w *walker) kept(n *Node, p *partValue, in [][]*Axis) bool {
+	want, fault := w.signature(p.promised, in)
+	if fault != nil {
+		w.fail(fault.at(n.Span))
+		return false
+	}
+	given := union(nil, in[0])
+	ok := len(want) == len(n.Axes)
+	for i, a := range want {
+		if !ok {
+			break
+		}
+		got := n.Axes[i]
+		ok = got == a || !hasAxis(given, a) && !hasAxis(given, got) && got.Name == a.Name
+	}
+	if ok {
+		return true
+	}
+	w.fail(diag.New("E202", n.Span, "", "what `%s` returns should be %s but is %s", p.part.Name, w.text(want), w.text(n.Axes)).
+		Note(p.promised.out.Span, "declared here").Note(p.part.Built.Def.Decl.Result.Span, "this is what it returns"))
+	return false
 }
 
 // signature applies a block of which only the header or the type is known.

@@ -14,7 +14,7 @@ func (w *walker) call(x *dsl.Call, n int) Value {
 	switch fn := fn.(type) {
 	case *dsl.Name:
 		if v := w.nameValue(fn.Name); v != nil {
-			return w.applyValue(x, w.name(fn.Ident), nil, fn.Span)
+			return w.applyName(x, fn, nil)
 		}
 		if p := w.primitive(fn.Name); p != nil {
 			return w.applyPrimitive(x, p, nil, n)
@@ -25,7 +25,10 @@ func (w *walker) call(x *dsl.Call, n int) Value {
 		}
 		return w.plain(x)
 	case *dsl.Index:
-		if id, ok := dsl.Unparen(fn.X).(*dsl.Name); ok && w.nameValue(id.Name) == nil {
+		if id, ok := dsl.Unparen(fn.X).(*dsl.Name); ok {
+			if w.nameValue(id.Name) != nil {
+				return w.applyName(x, id, fn)
+			}
 			if p := w.primitive(id.Name); p != nil {
 				return w.applyPrimitive(x, p, fn, n)
 			}
@@ -53,6 +56,15 @@ func (w *walker) call(x *dsl.Call, n int) Value {
 		return w.applyValue(x, v, nil, fn.Span)
 	}
 	return w.applyValue(x, w.expr(fn), nil, fn.At())
+}
+
+// applyName applies what a name of the block stands for.
+func (w *walker) applyName(x *dsl.Call, id *dsl.Name, ix *dsl.Index) Value {
+	if e := w.use(id.Name); e.kind == "part" && e.absent {
+		w.arguments(x)
+		return w.absent(e, id.Ident)
+	}
+	return w.applyValue(x, w.name(id.Ident), ix, id.Span)
 }
 
 // primitive finds a primitive, unless the file gives the name a meaning of its own.
@@ -327,6 +339,9 @@ func (w *walker) operands(k *primCall) bool {
 		default:
 			w.fail(diag.New("E215", a.Span, "one too many", "`%s` takes %s", k.p.name, counted(len(k.p.operands), "operand")).
 				Helpf("it is written `%s`", k.p.usage))
+			for _, a := range k.x.Args[i:] {
+				w.expr(a.Value)
+			}
 			return false
 		}
 		var v Value

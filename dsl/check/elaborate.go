@@ -35,7 +35,14 @@ type walker struct {
 	diags     diag.List
 	silent    bool // unknown names were reported: unused ones may follow from it
 	axisTypo  bool // unknown axes were reported, likewise
+	gaps      []gap
+	notAxes   map[string]bool // reported: names that are no axes, here or in this reading
+	goneLines map[int]bool    // reported: lines that use what is not there in this reading
 }
+
+// gap is a reported misfit: axes that one side has and axes that it should have. An unused weight between the two is the missing
+// piece, not a fault of its own.
+type gap struct{ has, wants []*Axis }
 
 // entry is one name of a block.
 type entry struct {
@@ -68,6 +75,8 @@ type partValue struct {
 	entry *entry
 	part  *Part
 	block *symBlock
+	// promised is the signature that the attribute's type states, when built.
+	promised *symBlock
 }
 
 func (*tensor) value()    {}
@@ -79,6 +88,7 @@ func newWalker(c *checker, def *BlockDef, b *Built) *walker {
 		c: c, def: def, built: b, body: &Body{Built: b},
 		attrs: map[string]*entry{}, lines: map[string]*entry{},
 		axes: map[string]*Axis{}, local: map[*Axis]string{}, sizes: map[*Axis]ratio{}, foreign: map[string]*Axis{},
+		notAxes: map[string]bool{}, goneLines: map[int]bool{},
 	}
 	for _, p := range def.Params {
 		e := &entry{id: p.Decl.Name, kind: "attribute", param: p}
@@ -124,7 +134,7 @@ func (w *walker) concrete(b *border, in [][]*Axis) {
 		p := w.def.param(name)
 		if p != nil && p.Type.has("axis") {
 			if n, _ := whole(w.built.Attrs[name]); int(n) != a.Size {
-				w.fail(diag.New("E206", w.attrs[name].id.Span, "", "`%s` is built with %s = %d but applied to an axis of %d entries",
+				w.fail(diag.New("E206", w.attrs[name].id.Span, "declared here", "`%s` is built with %s = %d but applied to an axis of %d entries",
 					w.def.Name, name, n, a.Size))
 			}
 		}
@@ -133,6 +143,7 @@ func (w *walker) concrete(b *border, in [][]*Axis) {
 	}
 	if !w.requires(true) {
 		w.body.bad = true
+		return
 	}
 	w.statements()
 }
@@ -182,7 +193,8 @@ func (w *walker) statements() {
 	}
 }
 
-// use marks a name of the block as used and gives its entry; a part hides the attribute of its name, except in its own line.
+// use marks a name of the block as used and gives its entry, nil if the block has no such name. A part hides the attribute of its
+// name, except in its own line.
 func (w *walker) use(name string) *entry {
 	if e, ok := w.lines[name]; ok && !w.inOwnPart(e) {
 		e.used = true
@@ -192,11 +204,7 @@ func (w *walker) use(name string) *entry {
 		e.used = true
 		return e
 	}
-	if e, ok := w.lines[name]; ok {
-		e.used = true
-		return e
-	}
-	return nil
+	return nil // in its own line a part's name means what it means outside the block
 }
 
 // inOwnPart reports whether e is the part whose line is being evaluated.
@@ -307,11 +315,11 @@ func (w *walker) guardedOut(e *entry, guard dsl.Expr) bool {
 	case Bool:
 		e.absent = !bool(v)
 	case badValue:
-		e.absent = true
+		return true
 	default:
 		w.fail(diag.New("E300", guard.At(), "this is not known before the block is built", "a guard is made of switches").
 			Helpf("switches are the block's `bool` attributes, and those that may be `none`, tested by `== none` and `!= none`"))
-		e.absent = true
+		return true
 	}
 	return e.absent
 }
@@ -377,6 +385,7 @@ func (w *walker) part(e *entry, s *dsl.Part) Value {
 	case *Built:
 		p.Built = v.canonical()
 		value.block = &symBlock{name: v.Def.Name, def: v.Def}
+		value.promised = w.promise(s.Value, p.Built)
 	case *symBlock:
 		value.block = v
 	case unknownValue:
@@ -400,6 +409,21 @@ func (w *walker) part(e *entry, s *dsl.Part) Value {
 	}
 	w.body.Parts = append(w.body.Parts, p)
 	return value
+}
+
+// promise gives the signature stated for the attribute that a part is built from, nil if none is.
+func (w *walker) promise(x dsl.Expr, b *Built) *symBlock {
+	var s *symBlock
+	visitNames(x, func(n *dsl.Name) {
+		p := w.def.param(n.Name)
+		if p == nil || w.built.Attrs[n.Name] != Value(b) {
+			return
+		}
+		if in, out := p.Type.signature(); out != nil {
+			s = &symBlock{name: n.Name, in: in, out: out}
+		}
+	})
+	return s
 }
 
 // equation evaluates a line `a, b: [axes] = value` and gives the value of the name asked for.
@@ -494,6 +518,7 @@ func (w *walker) result(s *dsl.Return) {
 	if !sameAxes(want, t.axes) {
 		d := diag.New("E202", s.Value.At(), "", "what `%s` returns should be %s but is %s", w.def.Name, w.text(want), w.text(t.axes)).
 			Note(w.def.Decl.Result.Span, "declared here")
+		w.gaps = append(w.gaps, gap{without(t.axes, want...), without(want, t.axes...)})
 		if extra := without(t.axes, want...); len(extra) > 0 {
 			d.Labels[0].Text = "still has " + w.quoted(extra) + ": contract or sum it"
 			w.noteOrigins(d, t, extra)
@@ -632,6 +657,10 @@ func (w *walker) axis(id dsl.Ident) *Axis {
 	}
 	e.used = true
 	if e.kind == "attribute" && !e.param.Type.has("axis") {
+		if w.notAxes[id.Name] {
+			return nil
+		}
+		w.notAxes[id.Name] = true
 		d := diag.New("E200", id.Span, "", "`%s` is not an axis here", id.Name).Note(e.id.Span, "it is an attribute of another type")
 		if e.param.Type.has("int") {
 			d.Helpf("an attribute that is an axis says so: `%s: axis`", id.Name)
@@ -641,6 +670,10 @@ func (w *walker) axis(id dsl.Ident) *Axis {
 	}
 	v := w.valueOf(e)
 	if isNone(v) && e.kind == "attribute" {
+		if w.notAxes[id.Name] || w.gone(id.Span) {
+			return nil
+		}
+		w.notAxes[id.Name] = true
 		w.fail(diag.New("E213", id.Span, "", "there is no axis `%s`", id.Name).Note(e.id.Span, "it may be `none`").
 			Helpf("guard what needs it: `… if %s != none`", id.Name))
 		return nil

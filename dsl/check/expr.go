@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"forge/dsl"
 	"forge/dsl/diag"
@@ -51,7 +52,7 @@ func (w *walker) several(x dsl.Expr, n int) Value {
 		}
 		return w.plain(x)
 	case *dsl.Number, *dsl.Text, *dsl.Bool:
-		return w.c.eval(w, x)
+		return w.evaluate(x)
 	}
 	return w.plain(x)
 }
@@ -68,7 +69,7 @@ func (w *walker) plain(x dsl.Expr) Value {
 	if tensors {
 		return bad
 	}
-	return w.c.eval(w, x)
+	return w.evaluate(x)
 }
 
 // nameValue is the value of a name of the block, nil if it is none.
@@ -172,12 +173,19 @@ func (w *walker) name(id dsl.Ident) Value {
 // absent reports the use of a weight, state or part that does not exist in this reading. The definition finds them all; a built
 // block repeats none.
 func (w *walker) absent(e *entry, id dsl.Ident) Value {
-	if !e.absent || w.built != nil {
+	if !e.absent || w.built != nil || w.gone(id.Span) {
 		return bad
 	}
 	return w.fail(diag.New("E212", id.Span, "", "there is no %s `%s`", e.kind, id.Name).
 		Note(e.id.Span, "declared here").
 		Helpf("use it only where its guard holds: `… if … else …`"))
+}
+
+// gone reports whether the line of a place was already found to use what is not there in this reading; it is now.
+func (w *walker) gone(at diag.Span) bool {
+	was := w.goneLines[at.Start.Line]
+	w.goneLines[at.Start.Line] = true
+	return was
 }
 
 // condition evaluates what must be true or false: a Bool, unknown (where the block is defined) or bad.
@@ -201,6 +209,8 @@ func (w *walker) cond(x *dsl.Cond, n int) Value {
 		}
 		return w.several(x.Else, n)
 	case badValue:
+		w.several(x.Then, n)
+		w.several(x.Else, n)
 		return bad
 	}
 	return w.either(x, w.several(x.Then, n), w.several(x.Else, n))
@@ -279,7 +289,7 @@ func (w *walker) member(x *dsl.Member) Value {
 	id, isName := dsl.Unparen(x.X).(*dsl.Name)
 	if isName && w.use(id.Name) == nil {
 		if _, isAxis := w.axes[id.Name]; !isAxis {
-			return w.c.eval(w, x)
+			return w.evaluate(x)
 		}
 	}
 	v := w.expr(x.X)
@@ -289,10 +299,12 @@ func (w *walker) member(x *dsl.Member) Value {
 	case *tensor:
 		return w.fail(diag.New("E221", x.X.At(), "this is a tensor", "a tensor has no attributes"))
 	case *partValue:
-		if v.part.Built != nil {
-			return w.c.member(v.part.Built, x.Name)
+		if v.part.Built == nil {
+			return w.blockMember(v.block, x)
 		}
-		return w.blockMember(v.block, x)
+		return w.attributeOf(v.part.Built, x)
+	case *Built:
+		return w.attributeOf(v, x)
 	case *symBlock:
 		return w.blockMember(v, x)
 	case *symPos:
@@ -308,6 +320,19 @@ func (w *walker) member(x *dsl.Member) Value {
 		return w.fail(diag.New("E101", x.Name.Span, "", "%s has no `%s`", w.kindOf(v), x.Name.Name))
 	}
 	return w.c.member(v, x.Name)
+}
+
+// attributeOf is an attribute of a built block.
+func (w *walker) attributeOf(b *Built, x *dsl.Member) Value {
+	if v, ok := b.Attrs[x.Name.Name]; ok {
+		return v
+	}
+	label, near := didYouMean(x.Name.Name, paramNames(b.Def.Params))
+	if near == "" {
+		label = "asked for here"
+	}
+	return w.fail(diag.New("E101", x.Name.Span, label, "`%s` has no attribute `%s`", b.Def.Name, x.Name.Name).
+		Helpf("`%s` takes: %s", b.Def.Name, strings.Join(paramNames(b.Def.Params), ", ")))
 }
 
 // blockMember is an attribute of a block that is not built yet.
@@ -430,12 +455,21 @@ func (w *walker) plainBinary(x *dsl.Binary, a, b Value) Value {
 		}
 		return unknown
 	}
+	for _, v := range []Value{a, b} {
+		if isNone(v) && elementwiseOps[x.Op] != "" {
+			at := x.X.At()
+			if !isNone(a) {
+				at = x.Y.At()
+			}
+			return w.fail(w.noNumber(v, x.Op, at))
+		}
+	}
 	return w.c.arith(x.Op, x.OpSpan, a, b, x.X.At(), x.Y.At())
 }
 
 func (w *walker) noNumber(v Value, op string, at diag.Span) *diag.Diagnostic {
 	if isNone(v) {
-		return diag.New("E213", at, "this may be `none`", "`%s` takes numbers", op).Helpf("guard it: `… if … != none else …`")
+		return diag.New("E213", at, "this may be `none`", "there is no number for `%s`", op).Helpf("guard it: `… if … != none else …`")
 	}
 	return diag.New("E300", at, "this is "+w.kindOf(v), "`%s` takes numbers", op)
 }
@@ -540,6 +574,7 @@ func (w *walker) elementwise(op string, x *dsl.Binary, a, b *tensor) Value {
 			Helpf("a side is repeated along axes that only the other has, never both ways at once")
 		w.noteOrigins(d, b, right)
 		w.noteOrigins(d, a, left)
+		w.gaps = append(w.gaps, gap{left, right})
 		return w.fail(d)
 	}
 	return w.made(&Node{Op: op, Args: []*Node{a.node, b.node}, Axes: union(a.axes, b.axes), Span: x.Span}, a, b)

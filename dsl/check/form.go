@@ -66,8 +66,17 @@ func (w *walker) addUp(k *primCall, whole *Axis, parts []*Axis, op string) bool 
 		names += w.nameOf(a)
 		values += w.entries(a).String()
 	}
-	d := diag.New("E205", bracketSpan(k.x, w.nameOf(whole)), fmt.Sprintf("`%s` is %s", w.nameOf(whole), w.entries(whole)),
-		"the sizes of `%s` don't %s: %s is not %s", k.p.name, verb, w.entries(whole), values)
+	text := w.entries(whole).String()
+	e := w.lines[w.nameOf(whole)]
+	if e != nil && e.kind == "equation" && w.built == nil {
+		text = sourceText(w.c, e.stmt.(*dsl.Equation).Value.At()) // as the author wrote it: a + a
+	}
+	label := ""
+	if text != w.nameOf(whole) {
+		label = fmt.Sprintf("`%s` is %s", w.nameOf(whole), text)
+	}
+	d := diag.New("E205", bracketSpan(k.x, w.nameOf(whole)), label,
+		"the sizes of `%s` don't %s: %s is not %s", k.p.name, verb, text, values)
 	first := bracketSpan(k.x, w.nameOf(parts[0]))
 	last := bracketSpan(k.x, w.nameOf(parts[len(parts)-1]))
 	if len(parts) > 1 && first.Start.Offset < last.Start.Offset {
@@ -76,7 +85,7 @@ func (w *walker) addUp(k *primCall, whole *Axis, parts []*Axis, op string) bool 
 	if total := sum.String(); names != values && len(parts) > 1 {
 		d.Note(first, "`%s` is %s", names, total)
 	}
-	if e := w.lines[w.nameOf(whole)]; e != nil && e.kind == "equation" {
+	if e != nil && e.kind == "equation" {
 		d.Note(e.stmt.(*dsl.Equation).Value.At(), "it is computed here")
 	}
 	w.fail(d)

@@ -3,6 +3,7 @@ package check
 import (
 	"strings"
 
+	"forge/dsl"
 	"forge/dsl/diag"
 )
 
@@ -13,9 +14,26 @@ func (w *walker) fail(d *diag.Diagnostic) Value {
 		w.diags = append(w.diags, d)
 		return bad
 	}
-	w.body.bad = true
-	w.c.report(w.fromOutside(d))
+	if !w.body.bad { // what is found after the first fault mostly follows from it
+		w.body.bad = true
+		w.c.report(w.fromOutside(d))
+	}
 	return bad
+}
+
+// evaluate hands an expression to the evaluator of plain values. Its faults are told with the place where the block was built.
+func (w *walker) evaluate(x dsl.Expr) Value {
+	before := len(w.c.diags)
+	v := w.c.eval(w, x)
+	for _, d := range w.c.diags[before:] {
+		if w.built != nil && d.Severity == diag.Error {
+			w.body.bad = true
+			if m := d.Main(); m.File == w.def.File && inside(m, w.def.Decl.Span) {
+				d.Note(w.built.Span, "for the block built here")
+			}
+		}
+	}
+	return v
 }
 
 // origin marks the labels that noteOrigins adds.
@@ -53,6 +71,9 @@ func (w *walker) fromOutside(d *diag.Diagnostic) *diag.Diagnostic {
 // noteOrigins adds where the axes of a tensor come from: with sizes, where they were written; else the shape that brought them in.
 func (w *walker) noteOrigins(d *diag.Diagnostic, t *tensor, axes []*Axis) {
 	for _, a := range axes {
+		if a.Runtime() {
+			continue // known everywhere
+		}
 		at, ok := t.from[a], true
 		if w.built != nil {
 			at, ok = w.c.axisAt[a]

@@ -249,7 +249,7 @@ func (w *walker) unused(anywhere map[string]bool) {
 			}
 			what = "the attribute "
 		case "input", "weight", "state":
-			if outside {
+			if outside || w.bridges(e) {
 				continue
 			}
 			what = "the " + e.kind + " "
@@ -267,6 +267,20 @@ func (w *walker) unused(anywhere map[string]bool) {
 		reported[e.id.Name] = true
 		w.fail(diag.New("E209", e.id.Span, "", "%s`%s` is never used", what, e.id.Name))
 	}
+}
+
+// bridges reports whether a weight leads from one side of a reported misfit to the other.
+func (w *walker) bridges(e *entry) bool {
+	t, ok := e.value.(*tensor)
+	if !ok {
+		return false
+	}
+	for _, g := range w.gaps {
+		if len(without(t.axes, g.has...)) < len(t.axes) && len(without(t.axes, g.wants...)) < len(t.axes) {
+			return true
+		}
+	}
+	return false
 }
 
 // symArith computes with numbers of which one at least is over attributes.
