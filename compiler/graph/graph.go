@@ -40,12 +40,14 @@ type Graph struct {
 	nodes []*Node                   // in topological order
 	of    map[*gorgonia.Node]*Node  // not for place nodes, which have no Node
 	names map[string]bool           // of inputs and storages
+	given map[string]bool           // names of outputs
 	taken map[uint32]*gorgonia.Node // by hash
 	count int                       // for names
 
 	inputs, storages []*Node
 	outputs          []NamedNode
 	updates          []Assignment
+	updated          map[*Node]bool // storages
 
 	differentiated, sealed bool
 	// While gorgonia differentiates: the gradients made for each node, and the first error of a rule.
@@ -73,6 +75,9 @@ func New(name string, float64s bool) *Graph {
 		of:    map[*gorgonia.Node]*Node{},
 		names: map[string]bool{},
 		taken: map[uint32]*gorgonia.Node{},
+
+		given:   map[string]bool{},
+		updated: map[*Node]bool{},
 	}
 	if float64s {
 		g.float = tensor.Float64
@@ -130,11 +135,10 @@ func (g *Graph) add(n *Node, expr *gorgonia.Node) {
 // Output names a value that the program gives to the host. Output names are unique.
 func (g *Graph) Output(name string, n *Node) {
 	g.mustOwn(Place{Text: name}, n)
-	for _, o := range g.outputs {
-		if o.Name == name {
-			panic(errorAt(n.Place, "the output %q is given twice", name))
-		}
+	if g.given[name] || name == "" {
+		panic(errorAt(n.Place, "the output %q is given twice or has no name", name))
 	}
+	g.given[name] = true
 	g.outputs = append(g.outputs, NamedNode{name, n})
 }
 
@@ -148,11 +152,10 @@ func (g *Graph) Update(storage, value *Node) {
 	if s, v := storage.Type(), value.Type(); s.Dtype != v.Dtype || !s.Shape.Equal(v.Shape) {
 		panic(errorAt(value.Place, "the new value of %q is %v, the storage %v", storage.Name, v, s))
 	}
-	for _, u := range g.updates {
-		if u.Storage == storage {
-			panic(errorAt(value.Place, "%q is updated twice", storage.Name))
-		}
+	if g.updated[storage] {
+		panic(errorAt(value.Place, "%q is updated twice", storage.Name))
 	}
+	g.updated[storage] = true
 	g.updates = append(g.updates, Assignment{storage, value})
 }
 
