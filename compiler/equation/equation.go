@@ -358,22 +358,22 @@ func Walk(roots []*Node, visit func(*Node)) {
 	}
 }
 
-// Uses counts how often each node is an argument or a root.
-func Uses(roots []*Node) map[*Node]int {
-	uses := map[*Node]int{}
+// Users lists the nodes that each node is an argument of, once for each time, and nil for each time it is a root.
+func Users(roots []*Node) map[*Node][]*Node {
+	users := map[*Node][]*Node{}
 	Walk(roots, func(n *Node) {
 		for _, a := range n.Args {
-			uses[a]++
+			users[a] = append(users[a], n)
 		}
 	})
 	for _, r := range roots {
-		uses[r]++
+		users[r] = append(users[r], nil)
 	}
-	return uses
+	return users
 }
 
 // Rebuild replaces nodes bottom-up: replace gets a node whose arguments are already replaced, and the original (in whose terms
-// Uses counts), and gives the node or another one back.
+// Users counts), and gives the node or another one back.
 func (p *Program) Rebuild(replace func(n *Node, original *Node) *Node) {
 	done := map[*Node]*Node{}
 	Walk(p.Roots(), func(n *Node) {

@@ -34,8 +34,9 @@ var Contraction = Rule{
 
 const (
 	maxChain = 8
-	// worthwhile: another order must save a tenth, since the written one shares more with its neighbours.
-	worthwhile = 0.9
+	// worthwhile: another order must save a quarter. The count knows nothing of what the written order shares with its
+	// neighbours, of causal halves, or of how well a shape runs.
+	worthwhile = 0.75
 )
 
 // chain is a product of several operands.
@@ -84,7 +85,7 @@ func (ch *chain) expand(n *equation.Node) *equation.Node {
 		if w.Kind != equation.Storage {
 			x, w = w, x
 		}
-		if w.Kind != equation.Storage || !w.Has(n.On[0]) || x.Has(n.On[0]) {
+		if w.Kind != equation.Storage || !w.Has(n.On[0]) || x.Has(n.On[0]) || !ch.onlyProducts(dot) {
 			return nil
 		}
 		type key struct {
@@ -98,6 +99,22 @@ func (ch *chain) expand(n *equation.Node) *equation.Node {
 		return equation.NewDot(x, piece, dot.On...)
 	}
 	return nil
+}
+
+// onlyProducts reports whether a dot is used by pieces that only go into further dots. Otherwise it is computed whatever becomes of
+// one piece, and taking that piece apart would compute it twice.
+func (ch *chain) onlyProducts(dot *equation.Node) bool {
+	for _, piece := range ch.context.Users(dot) {
+		if piece == nil || piece.Kind != equation.Slice {
+			return false
+		}
+		for _, user := range ch.context.Users(piece) {
+			if user == nil || user.Kind != equation.Dot {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (ch *chain) all() uint { return 1<<len(ch.operands) - 1 }

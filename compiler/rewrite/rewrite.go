@@ -10,26 +10,28 @@ import "forge/compiler/equation"
 type Rule struct {
 	Name string
 	Why  string // why both sides are equal, in one sentence
-	// Apply gives the replacement of n, or n. n's arguments are rewritten already; uses counts how often the original of a node
-	// was used before this rule started.
+	// Apply gives the replacement of n, or n. n's arguments are rewritten already.
 	Apply func(c *Context, n *equation.Node) *equation.Node
 }
 
 // Context is what a rule may ask about the program.
 type Context struct {
-	uses     map[*equation.Node]int
+	users    map[*equation.Node][]*equation.Node
 	original map[*equation.Node]*equation.Node
 	memo     map[any]*equation.Node
 	taken    int
 }
 
-// Single reports whether n is used exactly once.
-func (c *Context) Single(n *equation.Node) bool {
+// Users lists who uses n, as the program was before this rule started; an output or update counts as nil.
+func (c *Context) Users(n *equation.Node) []*equation.Node {
 	if o := c.original[n]; o != nil {
 		n = o
 	}
-	return c.uses[n] == 1
+	return c.users[n]
 }
+
+// Single reports whether n is used exactly once.
+func (c *Context) Single(n *equation.Node) bool { return len(c.Users(n)) == 1 }
 
 // Once makes a node at most once for a key, so that rewrites of several nodes can share it.
 func (c *Context) Once(key any, make func() *equation.Node) *equation.Node {
@@ -51,7 +53,7 @@ type Taken struct {
 func Run(p *equation.Program, rules []Rule) []Taken {
 	var taken []Taken
 	for _, r := range rules {
-		c := &Context{uses: equation.Uses(p.Roots()), original: map[*equation.Node]*equation.Node{}, memo: map[any]*equation.Node{}}
+		c := &Context{users: equation.Users(p.Roots()), original: map[*equation.Node]*equation.Node{}, memo: map[any]*equation.Node{}}
 		p.Rebuild(func(n, original *equation.Node) *equation.Node {
 			c.original[n] = original
 			m := r.Apply(c, n)
