@@ -43,7 +43,7 @@ func TestWrongFiles(t *testing.T) {
 		all.WriteString("# " + f + "\n\n" + got + "\n")
 	}
 	const golden = "testdata/errors/all.golden"
-	if *updateBlocks {
+	if *update {
 		if err := os.WriteFile(golden, []byte(all.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
