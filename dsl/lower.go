@@ -20,13 +20,16 @@ func (l *lowerer) report(d *diag.Diagnostic) { l.list = append(l.list, d) }
 
 // doc is the text of the doc comments right before a line.
 func (l *lowerer) doc(line int) string {
-	var text []string
-	for line--; ; line-- {
-		comment, ok := l.docs[line]
-		if !ok {
+	first := line
+	for {
+		if _, ok := l.docs[first-1]; !ok {
 			break
 		}
-		text = append([]string{comment.Text}, text...)
+		first--
+	}
+	var text []string
+	for ; first < line; first++ {
+		text = append(text, l.docs[first].Text)
 	}
 	return strings.Join(text, "\n")
 }
