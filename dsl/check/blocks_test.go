@@ -90,3 +90,28 @@ func TestWrongBlocks(t *testing.T) {
 		}
 	}
 }
+
+// What testdata/accepted.txtar holds is accepted, where it is defined and where it is built; its bodies keep what body.go promises.
+func TestAcceptedBlocks(t *testing.T) {
+	a, err := txtar.ParseFile("testdata/accepted.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range a.Files {
+		files := memory{f.Name: string(f.Data)}
+		if got := rendered(files, f.Name); got != "" {
+			t.Errorf("%s", got)
+			continue
+		}
+		r, list := Load(files, f.Name, nil)
+		if r == nil {
+			t.Errorf("%s: %v", f.Name, list)
+			continue
+		}
+		seen := map[*Body]bool{}
+		for _, l := range r.Model.Layers {
+			checkBody(t, l.Body(r.Model.stateAxes()), seen)
+		}
+		r.Model.Count()
+	}
+}

@@ -64,6 +64,14 @@ func (p poly) mul(q poly) poly {
 	return prod
 }
 
+// splitMonomial lists the variables of a product, as often as they occur.
+func splitMonomial(m string) []string {
+	if m == "" {
+		return nil
+	}
+	return strings.Split(m, "\x00")
+}
+
 func joinMonomials(m, n string) string {
 	switch {
 	case m == "":
@@ -133,8 +141,7 @@ func (p poly) String() string {
 		if !one {
 			b.WriteString(" * ")
 		}
-		vars := strings.Split(m, "\x00")
-		for k, v := range vars {
+		for k, v := range splitMonomial(m) {
 			if k > 0 {
 				b.WriteString(" * ")
 			}
@@ -216,10 +223,8 @@ func (r ratio) cancel() ratio {
 	for _, p := range []poly{r.num, r.den} {
 		for m := range p {
 			count := map[string]int{}
-			if m != "" {
-				for _, v := range strings.Split(m, "\x00") {
-					count[v]++
-				}
+			for _, v := range splitMonomial(m) {
+				count[v]++
 			}
 			if first {
 				common, first = count, false
@@ -245,7 +250,7 @@ func (r ratio) cancel() ratio {
 				left[v] = n
 			}
 			var rest []string
-			for _, v := range strings.Split(m, "\x00") {
+			for _, v := range splitMonomial(m) {
 				if left[v] > 0 {
 					left[v]--
 					continue
@@ -291,22 +296,6 @@ func (r ratio) constant() (*big.Rat, bool) {
 		return nil, false
 	}
 	return new(big.Rat).Quo(n, d), true
-}
-
-// positive reports whether the number is above zero for all sizes ≥ 1: all coefficients are positive. Variables that may be
-// negative are never asked about here (symNumber keeps them apart).
-func (r ratio) positive() bool {
-	for _, p := range []poly{r.num, r.den} {
-		if len(p) == 0 {
-			return false
-		}
-		for _, c := range p {
-			if c.Sign() <= 0 {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 func (r ratio) String() string {
