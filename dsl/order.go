@@ -17,7 +17,7 @@ func (p *parser) order(d Decl, header bool) {
 				continue
 			}
 			p.report(diag.New("E012", d.Span, "", "imports stand before other declarations").
-				Note(firstLine(earlier.At()), "this comes first here"))
+				Note(headline(earlier), "this comes first here"))
 			return
 		}
 	case *Builtin:
@@ -26,20 +26,23 @@ func (p *parser) order(d Decl, header bool) {
 			if d.IsKind {
 				word = "kind"
 			}
-			p.report(diag.New("E012", firstLine(d.Span), "", "a `%s` line can stand in the prelude and in plugins only", word).
+			p.report(diag.New("E012", headline(d), "", "a `%s` line can stand in the prelude and in plugins only", word).
 				Helpf("a recipe file has blocks and sections"))
 		}
 	}
 }
 
-// firstLine cuts a span down to two words, as the place of a declaration that covers many lines.
-func firstLine(span diag.Span) diag.Span {
-	if span.End.Line != span.Start.Line {
-		span.End = span.Start
-		span.End.Col++
-		span.End.Offset++
+// headline is where a declaration says its name: the place to show it by, as all of it covers many lines.
+func headline(d Decl) diag.Span {
+	switch d := d.(type) {
+	case *Section:
+		return d.Kind.Span.To(d.Name.Span)
+	case *Block:
+		return d.Name.Span
+	case *Builtin:
+		return d.Name.Span
 	}
-	return span
+	return d.At()
 }
 
 // needVersion reports a file that does not say its version at all.
