@@ -148,8 +148,8 @@ func (g *Graph) emitOn(o *gorgoniaOp, children gorgonia.Nodes) (n *gorgonia.Node
 			err = fmt.Errorf("gorgonia: %v", r)
 		}
 	}()
-	if len(g.nodes) >= mostNodes {
-		return nil, fmt.Errorf("the graph has more than %d nodes", mostNodes)
+	if len(g.nodes) >= g.most {
+		return nil, fmt.Errorf("the graph has more than %d nodes", g.most)
 	}
 	name := o.name
 	hash := g.hashOf(o, children)

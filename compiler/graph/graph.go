@@ -43,6 +43,7 @@ type Graph struct {
 	given map[string]bool           // names of outputs
 	taken map[uint32]*gorgonia.Node // by hash
 	count int                       // for names
+	most  int                       // nodes
 
 	inputs, storages []*Node
 	outputs          []NamedNode
@@ -72,6 +73,7 @@ func New(name string, float64s bool) *Graph {
 		name:  name,
 		float: tensor.Float32,
 		expr:  gorgonia.NewGraph(gorgonia.WithGraphName(name)),
+		most:  mostNodes,
 		of:    map[*gorgonia.Node]*Node{},
 		names: map[string]bool{},
 		taken: map[uint32]*gorgonia.Node{},

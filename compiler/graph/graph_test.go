@@ -169,3 +169,17 @@ func TestMergedSumsAreFound(t *testing.T) {
 		wantError(t, Catch(func() { g.checkSum(x.expr, wrong) }), "x: gorgonia merged two sums")
 	}
 }
+
+func TestTooManyNodes(t *testing.T) {
+	g := New("many", true)
+	g.most = 3
+	x := op.Value(g.Input("x", floatType()))
+	err := Catch(func() {
+		for range 3 {
+			x = op.One(g.At(here), op.Map, square(""), x)
+		}
+	})
+	wantErrorHere(t, err, "the graph has more than 3 nodes")
+	g.most = 2
+	wantError(t, g.Seal(), "3 nodes, the most are 2")
+}
