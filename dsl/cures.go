@@ -1,10 +1,7 @@
 package dsl
 
 import (
-	"fmt"
 	"strings"
-
-	"github.com/alecthomas/participle/v2/lexer"
 
 	"forge/dsl/diag"
 )
@@ -38,6 +35,8 @@ var cures = []cure{
 	{"use", useText},
 	{"number as axis", numberAsAxis},
 	{"axes", missingAxes},
+	{"weight's value", weightValue},
+	{"several results", severalResults},
 	{"else", missingElse},
 	{"no value", noValue},
 	{"equals", missingEquals},
@@ -219,6 +218,8 @@ func colonForEquals(f fault) *diag.Diagnostic {
 	case f.where == inSection && f.depth() == 0 && name != "":
 	case f.where == inBlock && f.depth() == 0 && f.at == 1:
 		what, name = "an equation", f.tokens[0].Value
+	case f.where == inBlock && f.at == 2 && f.tokens[0].Value == "part":
+		what, name = "a part", "part "+f.token(-1).Value
 	case f.where != atTop && f.depth() > 0 && f.token(-1).Type == typeIdent:
 		what, name = "an attribute", f.token(-1).Value
 	default:
@@ -295,10 +296,23 @@ func blockBrackets(f fault) *diag.Diagnostic {
 	switch {
 	case pairs == 0 && depth == 1 && f.token(0).Value == "[", pairs < 2 && depth == 0:
 		return syntax(f.here(), "write `block "+name+"(attributes)(x[…]) -> […]`", "a block has two pairs of brackets: its attributes, then its inputs")
+	case pairs == 1 && depth == 1 && f.inputWithoutAxes() != "":
+		return syntax(f.here(), "write `"+f.inputWithoutAxes()+"[…]`", "an input says its axes")
 	case pairs == 2 && f.token(0).Value != "->" && f.token(-1).Value == ")":
 		return syntax(f.here(), "write `-> […]`", "a block says which axes it returns")
 	}
 	return nil
+}
+
+// inputWithoutAxes is the name at the fault, or before it, if a `[` should follow it.
+func (f fault) inputWithoutAxes() string {
+	if f.token(0).Type == typeIdent {
+		return f.token(0).Value
+	}
+	if f.token(-1).Type == typeIdent {
+		return f.token(-1).Value
+	}
+	return ""
 }
 
 // sectionHeader: `model {`, `model m = {`, `model "m" {`.
@@ -314,6 +328,8 @@ func sectionHeader(f fault) *diag.Diagnostic {
 		return syntax(f.here(), "a name stands without quotes", "a section's name is not text")
 	case f.at == 2 && (f.token(0).Value == "=" || f.token(0).Value == ":"):
 		return syntax(f.here(), "write `"+kind+" "+f.token(-1).Value+" {`", "a section has no `%s` before its braces", f.token(0).Value)
+	case f.at == 2 && f.token(0).Type == typeIdent && f.token(1).Type == typeIdent:
+		return syntax(f.here(), "did you mean `from`?", "a section is made from another with `from`").FixWith(f.here(), "from")
 	case f.at >= 2 && f.ended():
 		return syntax(f.here(), "write `{ … }` on this line", "a section has a body in braces")
 	}
@@ -326,152 +342,4 @@ func bodyInBraces(f fault) *diag.Diagnostic {
 		return nil
 	}
 	return syntax(f.here(), "write `{ … }`", "a body stands in braces").FixWith(f.here(), " {")
-}
-
-// useText: `use tiny.forge`, `use "tiny.forge" tiny`, `use`; and `forge` without its number.
-func useText(f fault) *diag.Diagnostic {
-	if f.where != atTop || len(f.tokens) == 0 {
-		return nil
-	}
-	first := f.tokens[0]
-	switch {
-	case first.Value == "forge":
-		return syntax(tokenSpan(first), "write `forge 1`", "`forge` takes the number of a version")
-	case first.Value != "use":
-		return nil
-	case len(f.tokens) == 1:
-		return syntax(f.here(), "write `use \"…\"`", "`use` takes a file or plugin as text")
-	case f.tokens[1].Type == typeIdent:
-		var path strings.Builder
-		for _, token := range f.tokens[1:] {
-			path.WriteString(token.Value)
-		}
-		return syntax(spanOf(f.tokens[1:]), fmt.Sprintf("write `use %q`", path.String()), "`use` takes a file or plugin as text")
-	case f.at == 2 && f.token(0).Type == typeIdent:
-		return syntax(f.here(), "write `as "+f.token(0).Value+"`", "`as` is missing before the name").FixWith(f.here(), "as "+f.token(0).Value)
-	}
-	return nil
-}
-
-// numberAsAxis: `weight w[d, 4]`.
-func numberAsAxis(f fault) *diag.Diagnostic {
-	if f.token(0).Value == "," && f.token(1).Type == typeNumber {
-		f.at++ // participle stops where the repetition did
-	}
-	before := f.token(-1).Value
-	if f.token(0).Type != typeNumber || before != "[" && before != "," || f.where != inBlock && f.where != atTop {
-		return nil
-	}
-	return syntax(f.here(), "give it one: `name = "+f.token(0).Value+"`", "an axis has a name, not a number")
-}
-
-// missingAxes: `weight w`.
-func missingAxes(f fault) *diag.Diagnostic {
-	first := lexer.Token{}
-	if len(f.tokens) > 0 {
-		first = f.tokens[0]
-	}
-	if f.where != inBlock || f.at != 2 || first.Value != "weight" && first.Value != "state" {
-		return nil
-	}
-	name := f.token(-1).Value
-	return syntax(f.here(), "write `"+first.Value+" "+name+"[…]`", "the axes of `%s` are missing", name)
-}
-
-// missingElse: `part p = x if c`.
-func missingElse(f fault) *diag.Diagnostic {
-	if closing := f.token(0).Value; !f.ended() && closing != ")" && closing != "]" && closing != "," && closing != "{" {
-		return nil
-	}
-	depth, elses := 0, 0
-	for i := min(f.at, len(f.tokens)) - 1; i >= 0; i-- {
-		switch f.tokens[i].Value {
-		case ")", "]":
-			depth++
-		case "(", "[":
-			if depth--; depth < 0 {
-				return nil
-			}
-		case ",", "=":
-			if depth == 0 {
-				return nil
-			}
-		case "else":
-			if depth == 0 {
-				elses++
-			}
-		case "if":
-			if depth > 0 {
-				continue
-			}
-			if elses--; elses < 0 && i < f.at-1 {
-				return syntax(tokenSpan(f.tokens[i]), "write `… if … else …`", "an `if` has no `else`")
-			}
-		}
-	}
-	return nil
-}
-
-// noValue: `total =`.
-func noValue(f fault) *diag.Diagnostic {
-	before := f.token(-1)
-	if !f.ended() || before.Value == "" {
-		return nil
-	}
-	switch {
-	case before.Value == "=" && f.depth() == 0:
-		name := fault{f.tokens, f.at - 1, f.where}.key()
-		if name == "" && f.at >= 2 {
-			name = f.tokens[min(1, f.at-2)].Value
-		}
-		return syntax(tokenSpan(before), "write a value here", "`%s` has no value", name)
-	case before.Value == "return" && f.at == 1:
-		return syntax(tokenSpan(before), "write a value after it", "`return` has no value")
-	case joinsNext[before.Value]:
-		return syntax(tokenSpan(before), "", "after `%s` a value is missing", before.Value)
-	}
-	return nil
-}
-
-// missingEquals: `vocab 256`.
-func missingEquals(f fault) *diag.Diagnostic {
-	name := f.key()
-	if f.where != inSection && f.where != inBlock || name == "" {
-		return nil
-	}
-	switch {
-	case f.ended():
-		return syntax(f.here(), "write `"+name+" = …`", "`%s` has no value", name)
-	case beginsValue(f.token(0)) || f.token(0).Value == "-":
-		return syntax(f.here(), "write `"+name+" = …`", "a `=` is missing before this value")
-	}
-	return nil
-}
-
-// missingSeparator: `f(a b)`, `a = 1 b = 2`, `} x`.
-func missingSeparator(f fault) *diag.Diagnostic {
-	if f.where == afterDeclaration {
-		return syntax(f.here(), "begin a new line", "nothing can follow the `}` on its line")
-	}
-	if !endsValue(f.token(-1)) || !beginsValue(f.token(0)) && f.token(0).Value != "let" || f.where == atTop && f.depth() == 0 {
-		return nil
-	}
-	if f.depth() > 0 {
-		return syntax(f.here(), "", "a `,` is missing before this")
-	}
-	if f.where == inExpression {
-		return nil
-	}
-	return syntax(f.here(), "begin a new line", "two things on one line")
-}
-
-// commaAtEnd: `dim = 3,`.
-func commaAtEnd(f fault) *diag.Diagnostic {
-	if comma := f.token(0).Value; comma != "," || f.depth() > 0 || f.where != inSection && f.where != inBlock {
-		return nil
-	}
-	if f.at == len(f.tokens)-1 {
-		return syntax(f.here(), "leave it out", "a line ends without `,`").FixWith(f.here(), "")
-	}
-	return syntax(f.here(), "write one setting a line", "settings are not separated by `,`")
 }

@@ -7,9 +7,9 @@ import (
 )
 
 // Texts that are made to be slow take time in proportion to their length. (At the 4 MiB limit each of these takes below 7 s on
-// two slow cores; here they are a fortieth as long.)
+// two slow cores; here they are a sixty-fourth as long.)
 func TestBoundedTime(t *testing.T) {
-	fill := func(text string) string { return strings.Repeat(text, maxFile/40/len(text)) }
+	fill := func(text string) string { return strings.Repeat(text, maxFile/64/len(text)) }
 	in := func(text string) string { return "forge 1\nmodel m {\n" + text + "}\n" }
 	for name, source := range map[string]string{
 		"open brackets":      fill("(\n"),

@@ -117,3 +117,37 @@ func TestRecoveryKeeps(t *testing.T) {
 		t.Errorf("kept %s", got)
 	}
 }
+
+// A fix that an error offers cures it: with the fix applied, the file has it no more.
+func TestFixesCure(t *testing.T) {
+	archives, _ := filepath.Glob("testdata/syntax/*.txtar")
+	fixes := 0
+	for _, path := range archives {
+		archive, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range archive.Files {
+			source := string(file.Data)
+			if !strings.HasSuffix(file.Name, ".forge") {
+				continue
+			}
+			_, list := Parse(file.Name, source)
+			for _, d := range list {
+				for _, fix := range d.Fixes {
+					fixes++
+					fixed := source[:fix.Span.Start.Offset] + fix.Text + source[fix.Span.End.Offset:]
+					_, left := Parse(file.Name, fixed)
+					for _, other := range left {
+						if other.Error() == d.Error() {
+							t.Errorf("%s: the fix %q does not cure %s", file.Name, fix.Text, d.Error())
+						}
+					}
+				}
+			}
+		}
+	}
+	if fixes < 20 {
+		t.Errorf("only %d fixes tried", fixes)
+	}
+}

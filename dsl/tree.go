@@ -207,8 +207,9 @@ type Equation struct {
 // Expr is *Number, *Text, *Bool, *Name, *List, *Call, *Index, *Member, *Unary, *Binary, *Cond or *Paren.
 type Expr interface{ At() diag.Span }
 
-// Number is a literal: Raw as written (without unit), Unit its unit or "". Whole says that it is exactly Int; Value is the
-// float value in any case.
+// Number is a literal: Raw as written (without unit), Unit its unit or "". Whole says that it is exactly Int: it is written without
+// fraction and exponent, or has a suffix or a unit and comes out whole (`128`, `14.8T`, `1e3 steps`; not `1.0`). Value is the float
+// value in any case.
 type Number struct {
 	Span  diag.Span
 	Raw   string
