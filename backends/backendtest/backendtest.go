@@ -20,6 +20,8 @@ import (
 func Run(t *testing.T, b backends.Backend) {
 	t.Run("operations", func(t *testing.T) { operations(t, b) })
 	t.Run("updates", func(t *testing.T) { updates(t, b) })
+	t.Run("graphs", func(t *testing.T) { graphs(t, b) })
+	t.Run("aliasing", func(t *testing.T) { aliasing(t, b) })
 	t.Run("programs", func(t *testing.T) { programs(t, b) })
 	t.Run("allocations", func(t *testing.T) { allocations(t, b) })
 }
@@ -162,7 +164,7 @@ func (f *fed) seal(t *testing.T) *fed {
 	return f
 }
 
-// reference interprets the graph in float64.
+// reference interprets the graph in float64 and gives its outputs and the new values of its storages.
 func (f *fed) reference(t *testing.T) map[string][]float64 {
 	t.Helper()
 	bind := map[string]op.Tensor{}
@@ -176,6 +178,9 @@ func (f *fed) reference(t *testing.T) map[string][]float64 {
 	out := map[string][]float64{}
 	for _, o := range f.graph.Outputs() {
 		out[o.Name] = values[o.Node][0].Data
+	}
+	for _, u := range f.graph.Updates() {
+		out["new "+u.Storage.Name] = values[u.Value][0].Data
 	}
 	return out
 }

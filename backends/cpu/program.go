@@ -198,13 +198,7 @@ func gather(dst, src []float32, shape op.Shape, strides []int) {
 }
 
 func (g *program) Stats() backends.Stats {
-	s := backends.Stats{
-		Kernels:        len(g.plan.Steps),
-		ArenaBytes:     4 * g.plan.ArenaSize,
-		UnplannedBytes: 4 * g.plan.UnplannedSize,
-		StoreBytes:     4 * g.plan.StoreSize,
-		FLOPs:          g.plan.FLOPs,
-	}
+	s := g.plan.Stats()
 	if g.profile != nil {
 		s.Profile = g.profile.times()
 	}

@@ -23,6 +23,7 @@ package plan
 import (
 	"fmt"
 
+	"forge/backends"
 	"forge/compiler/graph"
 	"forge/compiler/op"
 )
@@ -183,6 +184,17 @@ func (p *Plan) Value(n *graph.Node) (*Value, bool) {
 		return nil, false
 	}
 	return vs[0], true
+}
+
+// Stats describes the plan as a program does.
+func (p *Plan) Stats() backends.Stats {
+	return backends.Stats{
+		Kernels:        len(p.Steps),
+		ArenaBytes:     4 * p.ArenaSize,
+		UnplannedBytes: 4 * p.UnplannedSize,
+		StoreBytes:     4 * p.StoreSize,
+		FLOPs:          p.FLOPs,
+	}
 }
 
 // Build plans a sealed graph for a machine that has every kernel.
