@@ -33,7 +33,8 @@ const (
 
 // blocks is what the checker keeps for blocks.
 type blocks struct {
-	building []*Built // being applied, outermost first: where a fault with sizes comes from
+	building []*Built             // being applied, outermost first: where a fault with sizes comes from
+	groups   map[*BlockDef]*group // which blocks contain each other
 }
 
 // newBlock makes the definition of a declared block; checkBlock checks it.
@@ -77,9 +78,15 @@ func (c *checker) build(def *BlockDef, attrs map[string]Value, spans map[string]
 	return b
 }
 
+// maxParts bounds how deeply parts stand within parts.
+const maxParts = 200
+
 // Body applies a checked block to arguments with the given axes, one list for each input. It can't fail for an application that
 // the checked recipe makes itself; otherwise the body has neither nodes nor result. It is not for concurrent use.
-func (b *Built) Body(in ...[]*Axis) *Body { return b.Apply(b.c, in, b.Span) }
+func (b *Built) Body(in ...[]*Axis) *Body {
+	b = b.canonical()
+	return b.Apply(b.c, in, b.Span)
+}
 
 // Apply applies the block to arguments with the given axes. Faults are reported, those of the border at the place `at`; the body
 // is then marked bad. Equal applications share one body.
@@ -107,6 +114,11 @@ func (b *Built) apply(c *checker, in [][]*Axis) (*Body, *borderFault) {
 	if fault != nil {
 		w.body.bad = true
 		return w.body, fault
+	}
+	if len(c.building) >= maxParts {
+		c.report(diag.New("E009", b.Span, "", "parts stand within parts more than %d deep", maxParts))
+		w.body.bad = true
+		return w.body, nil
 	}
 	c.building = append(c.building, b)
 	w.concrete(bound, in)
@@ -157,300 +169,6 @@ func (c *checker) checkBlock(def *BlockDef) {
 
 func inside(s, outer diag.Span) bool {
 	return s.Start.Offset >= outer.Start.Offset && s.End.Offset <= outer.End.Offset
-}
-
-// checkHeader checks what does not depend on the switches. It is false where the body can't be read at all.
-func (c *checker) checkHeader(def *BlockDef) bool {
-	if c.containsItself(def) {
-		def.bad = true
-		return false
-	}
-	ok := c.checkNames(def)
-	attrs := map[string]Value{}
-	for _, p := range def.Params {
-		ok = c.checkType(p.Decl.Type) && ok
-		if p.Type.canBeNone() || p.Type.has("bool") {
-			def.switches = append(def.switches, p)
-		}
-		if p.Default != nil {
-			c.evalFit(&attrScope{attrs, def.Module}, p.Default, p.Type, p.Name)
-		}
-		attrs[p.Name] = unknown
-	}
-	if len(def.switches) > maxSwitches {
-		d := diag.New("E110", def.switches[maxSwitches].Decl.Name.Span, "one too many", "`%s` has %d switches", def.Name, len(def.switches)).
-			Helpf("attributes that may be `none` and `bool` attributes are switches; a block has at most %d", maxSwitches).
-			Helpf("move what some of them decide into a block of its own, used as a part")
-		c.report(d)
-		return false
-	}
-	return c.checkReturn(def) && ok
-}
-
-// maxSwitches bounds the readings of a body: 64.
-const maxSwitches = 6
-
-// checkType reports types that do not exist.
-func (c *checker) checkType(t *dsl.Type) bool {
-	if t == nil {
-		return true
-	}
-	ok := true
-	for _, a := range t.Atoms {
-		if a.Text != nil || isTypeName(a.Name) {
-			continue
-		}
-		label, near := didYouMean(a.Name, typeNames)
-		d := diag.New("E100", a.Span, label, "there is no type called `%s`", a.Name).
-			Helpf("types: %s", strings.Join(typeNames, ", "))
-		if near != "" {
-			d.FixWith(a.Span, near)
-		}
-		c.report(d)
-		ok = false
-	}
-	return ok
-}
-
-var typeNames = []string{
-	"axis", "int", "float", "number", "bool", "str", "list", "tokens", "steps", "seqs", "epochs", "seconds", "minutes", "hours",
-	"schedule", "block", "init", "optim", "pos", "precision", "tokenizer", "source", "group", "choice", "dtype", "none",
-	"model", "data", "train", "plan", "run", "recipe", "weights", "sweep",
-}
-
-func isTypeName(name string) bool {
-	for _, n := range typeNames {
-		if n == name {
-			return true
-		}
-	}
-	return false
-}
-
-// checkReturn checks that `return` is one line and the last.
-func (c *checker) checkReturn(def *BlockDef) bool {
-	var first *dsl.Return
-	for i, s := range def.Decl.Body {
-		r, ok := s.(*dsl.Return)
-		switch {
-		case !ok:
-		case first != nil:
-			c.report(diag.New("E216", r.Span, "", "`%s` returns twice", def.Name).Note(first.Span, "first returned here"))
-			return false
-		default:
-			first = r
-			if i < len(def.Decl.Body)-1 {
-				c.report(diag.New("E216", r.Span, "lines follow it", "`return` is the last line of a block"))
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// checkNames reports names that are given twice or can't be given. Attributes, inputs, their axes and the names of lines share
-// one space; a part may have the name of the attribute it is built from.
-func (c *checker) checkNames(def *BlockDef) bool {
-	type place struct {
-		span  diag.Span
-		what  string
-		param bool
-		axis  bool
-	}
-	seen := map[string]place{}
-	ok := true
-	give := func(id dsl.Ident, p place, mayHide bool) {
-		p.span = id.Span
-		old, known := seen[id.Name]
-		switch {
-		case !known:
-			seen[id.Name] = p
-		case mayHide && old.param:
-		default:
-			d := diag.New("E102", id.Span, "given again here", "`%s` already has a value", id.Name).Note(old.span, "first given here")
-			if p.what == "equation" {
-				d.Helpf("lines of a block are equations, not steps: use a new name")
-			} else if old.axis {
-				d.Helpf("`%s` is an axis of an input", id.Name)
-			}
-			c.report(d)
-			ok = false
-		}
-	}
-	for _, p := range def.Decl.Params {
-		give(p.Name, place{param: true}, false)
-	}
-	for _, in := range def.Decl.Inputs {
-		give(in.Name, place{what: "input"}, false)
-	}
-	for _, in := range def.Decl.Inputs {
-		for _, a := range in.Shape.Axes {
-			// Two inputs may share an axis, and an input may have an attribute for an axis.
-			old, known := seen[a.Name]
-			p := def.param(a.Name)
-			if a.Name == ".." || runtimeAxis(a.Name) != nil || known && (old.axis || p != nil && p.Type.has("axis")) {
-				continue
-			}
-			give(a, place{axis: true}, false)
-		}
-	}
-	for _, s := range def.Decl.Body {
-		switch s := s.(type) {
-		case *dsl.Weight:
-			give(s.Name, place{what: "weight"}, false)
-		case *dsl.State:
-			give(s.Name, place{what: "state"}, false)
-		case *dsl.Part:
-			give(s.Name, place{what: "part"}, mentions(s.Value, s.Name.Name))
-		case *dsl.Equation:
-			for _, id := range s.Names {
-				give(id, place{what: "equation"}, false)
-			}
-		}
-	}
-	return ok
-}
-
-// mentions reports whether a name occurs in an expression.
-func mentions(x dsl.Expr, name string) bool {
-	found := false
-	visitNames(x, func(n *dsl.Name) { found = found || n.Name == name })
-	return found
-}
-
-// containsItself reports a block that is built, by way of any number of others, inside itself.
-func (c *checker) containsItself(def *BlockDef) bool {
-	var path []*dsl.Name
-	seen := map[*BlockDef]bool{}
-	var search func(d *BlockDef) bool
-	search = func(d *BlockDef) bool {
-		if seen[d] {
-			return false
-		}
-		seen[d] = true
-		for _, n := range c.blocksNamed(d) {
-			v, _, _ := d.Module.lookup(n.Name)
-			inner := v.(*BlockDef)
-			path = append(path, n)
-			if inner == def || search(inner) {
-				return true
-			}
-			path = path[:len(path)-1]
-		}
-		return false
-	}
-	if !search(def) {
-		return false
-	}
-	d := diag.New("E107", path[0].Span, "a part of it would contain it again", "the block `%s` contains itself", def.Name)
-	for _, n := range path[1:] {
-		d.Note(n.Span, "… by way of this")
-	}
-	c.report(d)
-	return true
-}
-
-// blocksNamed lists the names in a block's defaults and lines that mean blocks of its file, its imports or the prelude.
-func (c *checker) blocksNamed(def *BlockDef) []*dsl.Name {
-	local := map[string]bool{}
-	for _, p := range def.Params {
-		local[p.Name] = true
-	}
-	for _, s := range def.Decl.Body {
-		if e, ok := s.(*dsl.Equation); ok {
-			for _, id := range e.Names {
-				local[id.Name] = true
-			}
-		}
-	}
-	var names []*dsl.Name
-	add := func(n *dsl.Name) {
-		if local[n.Name] {
-			return
-		}
-		if v, _, ok := def.Module.lookup(n.Name); ok {
-			if _, isBlock := v.(*BlockDef); isBlock {
-				names = append(names, n)
-			}
-		}
-	}
-	for _, p := range def.Params {
-		visitNames(p.Default, add)
-	}
-	for _, s := range def.Decl.Body {
-		for _, x := range stmtExprs(s) {
-			visitNames(x, add)
-		}
-	}
-	return names
-}
-
-// stmtExprs lists the expressions of a line.
-func stmtExprs(s dsl.Stmt) []dsl.Expr {
-	switch s := s.(type) {
-	case *dsl.Weight:
-		return []dsl.Expr{s.Init, s.Guard}
-	case *dsl.State:
-		return []dsl.Expr{s.Value, s.Guard}
-	case *dsl.Part:
-		return []dsl.Expr{s.Value}
-	case *dsl.Require:
-		return []dsl.Expr{s.Cond}
-	case *dsl.Effect:
-		return []dsl.Expr{s.Value}
-	case *dsl.Return:
-		return []dsl.Expr{s.Value}
-	case *dsl.Equation:
-		return []dsl.Expr{s.Value}
-	}
-	return nil
-}
-
-// visitNames calls f for each name that an expression uses; names of arguments and members are not uses.
-func visitNames(x dsl.Expr, f func(*dsl.Name)) {
-	switch x := x.(type) {
-	case *dsl.Name:
-		f(x)
-	case *dsl.Paren:
-		visitNames(x.X, f)
-	case *dsl.Unary:
-		visitNames(x.X, f)
-	case *dsl.Binary:
-		visitNames(x.X, f)
-		visitNames(x.Y, f)
-	case *dsl.Cond:
-		visitNames(x.Then, f)
-		visitNames(x.If, f)
-		visitNames(x.Else, f)
-	case *dsl.Member:
-		visitNames(x.X, f)
-	case *dsl.Call:
-		visitNames(x.Fn, f)
-		for _, a := range x.Args {
-			visitNames(a.Value, f)
-		}
-	case *dsl.Index:
-		visitNames(x.X, f)
-		for _, a := range x.Axes {
-			visitNames(a, f)
-		}
-		for _, a := range x.To {
-			visitNames(a, f)
-		}
-	case *dsl.List:
-		for _, it := range x.Items {
-			if it.Over == nil {
-				visitNames(it.Value, f)
-				continue
-			}
-			visitNames(it.Over, f)
-			visitNames(it.Value, func(n *dsl.Name) {
-				if n.Name != it.Var.Name {
-					f(n)
-				}
-			})
-		}
-	}
 }
 
 // requires checks the rules on attributes (E500). Those that hang on the axes of inputs wait until the block is applied.

@@ -14,7 +14,8 @@ import (
 // border is what the names of a header's inputs stand for in one application.
 type border struct {
 	bound map[string]*Axis
-	rest  []*Axis // `..`
+	order []string // the names in bound, as the header has them
+	rest  []*Axis  // `..`
 }
 
 // borderFault says why arguments don't fit a header.
@@ -100,6 +101,9 @@ func (b *border) bind(name string, shape *dsl.Shape, axes []*Axis) ([]*Axis, *bo
 		}
 		if old, ok := b.bound[local]; ok && old != a {
 			return nil, fault("E206", "", "`%s` takes the same `%s` for all its inputs, but is given %s and %s", name, local, old, a)
+		}
+		if b.bound[local] == nil {
+			b.order = append(b.order, local)
 		}
 		b.bound[local] = a
 	}

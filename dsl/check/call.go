@@ -173,7 +173,10 @@ func (w *walker) brackets(items []dsl.Expr) ([]*Axis, bool) {
 			ok = false
 			continue
 		}
-		axes = append(axes, a)
+		if axes = append(axes, a); len(axes) > maxAxes {
+			w.tooLarge(id.Span, "a tensor with more than 64 axes")
+			return nil, false
+		}
 	}
 	return axes, ok
 }

@@ -200,6 +200,10 @@ func (w *walker) definition() {
 			axes = append(axes, a)
 			from[a] = id.Span
 		}
+		if len(in.Shape.Axes) > maxAxes {
+			w.tooLarge(in.Shape.Span, "a tensor with more than 64 axes")
+			return
+		}
 		dots := false
 		for _, id := range in.Shape.Axes {
 			if id.Name == ".." {

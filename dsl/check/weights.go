@@ -26,7 +26,7 @@ func (m *Model) VocabAxis() *Axis {
 func (m *Model) stateAxes() []*Axis { return []*Axis{Batch, SeqAxis, m.DimAxis()} }
 
 // maxWeights bounds the named weights of a model: parts within parts double them quickly.
-const maxWeights = 1 << 20
+const maxWeights = 1 << 18
 
 // applyModel applies the layers, the norm and the multi-token prediction module, so that every fault with sizes is found. They must
 // take and give the state [batch, seq, dim] (E509). dimAt is where the size of dim was written.
@@ -62,7 +62,7 @@ func (c *checker) applyModel(m *Model, dimAt diag.Span) {
 		}
 	}
 	if total > maxWeights {
-		c.report(diag.New("E506", m.Span, "", "the model `%s` has more than a million named weights", m.Name).
+		c.report(diag.New("E506", m.Span, "", "the model `%s` has more than %d named weights", m.Name, maxWeights).
 			Helpf("parts within parts multiply: put what repeats into `layers`, or into a bank"))
 	}
 }
