@@ -178,6 +178,9 @@ func (r *Reader) Position() Position {
 	return Position{Sources: append([]SourcePosition(nil), r.position.Sources...)}
 }
 
+// StorePosition is Position into p, reusing its memory.
+func (r *Reader) StorePosition(p *Position) { p.Sources = append(p.Sources[:0], r.position.Sources...) }
+
 // Seek makes the reader stand at p.
 func (r *Reader) Seek(p Position) error {
 	if len(p.Sources) != len(r.parts) {

@@ -112,7 +112,7 @@ func (t *trainer) summary() string {
 	row("model", "%s: %s parameters, %s active per token, %s more for multi-token prediction, %d of state", model.Name, large(float64(n.Params)),
 		large(float64(n.Active)), large(float64(n.MTP)), n.State)
 	row("", "%s", strings.Join(groups(model), ", "))
-	row("compute", "%sFLOP a token in training, %d kernels a step", large(stats.FLOPs/float64(t.compiled.batch.B*t.compiled.batch.T)), stats.Kernels)
+	row("compute", "%s FLOPs a token in training, %d kernels a step", large(stats.FLOPs/float64(t.compiled.batch.B*t.compiled.batch.T)), stats.Kernels)
 	var names []string
 	tokens := int64(0)
 	for _, s := range t.Recipe.Stages {

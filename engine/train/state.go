@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"forge/compiler"
 	"forge/engine/runs"
@@ -28,6 +29,7 @@ func (t *trainer) start() error {
 	}
 	forge := t.state.Forge
 	t.state = t.From.State
+	t.state.Data.Sources = slices.Clone(t.state.Data.Sources)
 	t.state.Forge = forge
 	t.saved = t.From
 	t.result.Step, t.result.Checkpoint = t.state.Step, t.From
@@ -130,6 +132,7 @@ func (t *trainer) save() error {
 		return nil
 	}
 	c := &runs.Content{State: t.state, Recipe: t.Text, Read: t.store.Read}
+	c.State.Data.Sources = slices.Clone(t.state.Data.Sources) // the next step stores its position in the same memory
 	c.Weights, c.Optimizer = t.entries()
 	saved, err := t.Run.Save(c, t.Recipe.Run.Keep)
 	if err != nil {

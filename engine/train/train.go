@@ -167,7 +167,7 @@ func (t *trainer) nextStage() {
 	t.state.Stage++
 	t.state.StageStep, t.state.StageTokens = 0, 0
 	t.reader.SetSeq(t.stage().Seq)
-	t.state.Data = t.reader.Position()
+	t.reader.StorePosition(&t.state.Data)
 	t.printf("\nstage %s: %d steps, %d tokens a sequence\n", t.stage().Name, t.stage().NumSteps, t.stage().Seq)
 }
 
@@ -240,7 +240,7 @@ func (t *trainer) step(first int64) error {
 	t.state.StageStep++
 	t.state.StageTokens += tokens
 	t.state.Tokens += tokens
-	t.state.Data = t.reader.Position()
+	t.reader.StorePosition(&t.state.Data)
 	t.state.EvalLoss = nil
 
 	m := t.curve.measure(c, &t.state, stage.LR.At(before.StageTokens), time.Since(start), t.PeakFLOPs)
