@@ -46,14 +46,47 @@ recipe small {
 }
 `
 
+const ideas = `
+block differential(heads: axis, head: axis = 6)(x[batch, seq, d]) -> [batch, seq, d] {
+  pair = 2
+  weight wq[d, heads, pair, head]
+  weight wk[d, heads, pair, head]
+  weight wv[d, heads, head]
+  weight wo[heads, head, d]
+  rot = rotary()
+  q = rot[head](dot[d](x, wq))
+  k = cache(rot[head](dot[d](x, wk)))
+  v = cache(dot[d](x, wv))
+  maps = softmax[key](causal(dot[head](q, k) / sqrt(head)))
+  a, b = take[pair](maps)
+  return dot[heads, head](dot[key](a - 0.5 * b, v), wo)
+}
+
+block local(heads: axis, window: int, head: axis = 6)(x[batch, seq, d]) -> [batch, seq, d] {
+  weight wq[d, heads, head]
+  weight wo[heads, head, d]
+  k = cache(dot[d](x, wq))
+  p = softmax[key](causal(dot[head](dot[d](x, wq), k) / sqrt(head), window = window))
+  return dot[heads, head](dot[key](p, k), wo)
+}
+
+block twice(inner: block)(x[batch, seq, d]) -> [batch, seq, d] {
+  part inner = inner
+  return inner(inner(x))
+}
+`
+
 // others change one thing of small.
 var others = map[string]string{
-	"mla":     "model.dim=12",
-	"gqa":     "model.attn=gqa(heads = 4, kv_heads = 2, head = 6)",
-	"direct":  "model.attn=mla(heads = 2, nope = 6, rope = 4, v = 5, q_rank = none, kv_rank = 6, norm = norm)",
-	"softmax": `model.gate=router(experts = 6, top_k = 3, score = "softmax", norm_topk = false)`,
-	"tied":    "model.tied=true",
-	"halves":  `model.attn=gqa(heads = 2, head = 6, pos = rotary(pairs = "halves"))`,
+	"mla":          "model.dim=12",
+	"gqa":          "model.attn=gqa(heads = 4, kv_heads = 2, head = 6)",
+	"direct":       "model.attn=mla(heads = 2, nope = 6, rope = 4, v = 5, q_rank = none, kv_rank = 6, norm = norm)",
+	"softmax":      `model.gate=router(experts = 6, top_k = 3, score = "softmax", norm_topk = false)`,
+	"tied":         "model.tied=true",
+	"differential": `model.attn=differential(heads = 2)`,
+	"window":       `model.attn=local(heads = 2, window = 3)`,
+	"looped":       `model.layers=[twice(layer(attn, sparse, norm = norm))]`,
+	"halves":       `model.attn=gqa(heads = 2, head = 6, pos = rotary(pairs = "halves"))`,
 }
 
 type memory map[string]string
@@ -62,7 +95,7 @@ func (m memory) ReadFile(path string) ([]byte, error) { return []byte(m[path]), 
 
 func load(t *testing.T, sets ...string) *check.Recipe {
 	t.Helper()
-	r, faults := check.Load(memory{"small.forge": small}, "small.forge", sets)
+	r, faults := check.Load(memory{"small.forge": small + ideas}, "small.forge", sets)
 	if faults.HasErrors() {
 		t.Fatal(faults)
 	}

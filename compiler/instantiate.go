@@ -21,8 +21,9 @@ type instantiator struct {
 	batch, seq, key *equation.Axis
 	// offset is how many positions came before this call (generation), nil while training.
 	offset *equation.Node
-	// generating: cache(x) is storage that is appended to.
+	// generating: cache(x) is storage that is appended to. caches counts the applications that keep something under one name.
 	generating    bool
+	caches        map[string]int
 	cachePerToken int
 	updates       []equation.Update
 	losses        []namedValue
@@ -117,15 +118,59 @@ func (t *instantiator) body(b *check.Body, in scope, args []*equation.Node) *equ
 	return values[b.Out]
 }
 
+// effect notes an update, loss or metric line. A part that is applied several times has one state and one metric: the values of its
+// applications are averaged. Its loss lines are added, like all loss lines.
 func (t *instantiator) effect(e *check.Effect, in scope, v *equation.Node) {
+	path := in.child(e.Name).path
 	switch e.Kind {
 	case "update":
-		t.updates = append(t.updates, equation.Update{Storage: t.storage[in.child(e.Name).path], Value: v})
+		t.updates = append(t.updates, equation.Update{Storage: t.storage[path], Value: v})
 	case "loss":
-		t.losses = append(t.losses, namedValue{in.child(e.Name).path, mean(v)})
+		t.losses = append(t.losses, namedValue{path, mean(v)})
 	case "metric":
 		t.metrics = append(t.metrics, namedValue{"metric/" + in.path + "/" + e.Name, mean(v)})
 	}
+}
+
+// mergedUpdates gives one update a storage.
+func (t *instantiator) mergedUpdates() []equation.Update {
+	var order []*equation.Node
+	values := map[*equation.Node][]*equation.Node{}
+	for _, u := range t.updates {
+		if values[u.Storage] == nil {
+			order = append(order, u.Storage)
+		}
+		values[u.Storage] = append(values[u.Storage], u.Value)
+	}
+	var merged []equation.Update
+	for _, s := range order {
+		merged = append(merged, equation.Update{Storage: s, Value: average(values[s])})
+	}
+	return merged
+}
+
+// merged gives one value a name.
+func merged(list []namedValue, combine func([]*equation.Node) *equation.Node) []namedValue {
+	var order []string
+	values := map[string][]*equation.Node{}
+	for _, v := range list {
+		if values[v.name] == nil {
+			order = append(order, v.name)
+		}
+		values[v.name] = append(values[v.name], v.value)
+	}
+	var out []namedValue
+	for _, name := range order {
+		out = append(out, namedValue{name, combine(values[name])})
+	}
+	return out
+}
+
+func average(values []*equation.Node) *equation.Node {
+	if len(values) == 1 {
+		return values[0]
+	}
+	return scaled(sum(values), 1/float64(len(values)))
 }
 
 // mean averages over all axes that are left.
@@ -257,9 +302,14 @@ func (t *instantiator) cache(n *check.Node, in scope, x *equation.Node) *equatio
 	if !t.generating {
 		return equation.NewRename(x, t.seq, t.key)
 	}
-	name := fmt.Sprintf("cache/%s", in.child(n.Name).path)
-	if n.Name == "" {
-		name = fmt.Sprintf("cache/%s", in.child(fmt.Sprintf("%d", len(t.stored))).path)
+	name := n.Name
+	if name == "" {
+		name = "kept"
+	}
+	name = "cache/" + in.child(name).path
+	t.caches[name]++
+	if times := t.caches[name]; times > 1 { // a part applied again shares its weights, not what it remembers
+		name = fmt.Sprintf("%s/%d", name, times)
 	}
 	// Batch first and positions second, as attention reads them.
 	axes := append([]*equation.Axis{t.batch, t.key}, equation.Without(x.Axes, []*equation.Axis{t.batch, t.seq})...)

@@ -28,6 +28,7 @@ func newModel(m *check.Model, batch, seq, key int) *model {
 		seq:     &equation.Axis{Name: "seq", Size: seq},
 		key:     &equation.Axis{Name: "key", Size: key},
 		weights: map[string]check.WeightInfo{},
+		caches:  map[string]int{},
 	}
 	for _, w := range m.Weights() {
 		t.weights[w.Path] = w
@@ -128,7 +129,7 @@ func (b *model) storedInOrder() []Stored {
 }
 
 // sum adds scalars.
-func sum(values ...*equation.Node) *equation.Node {
+func sum(values []*equation.Node) *equation.Node {
 	total := values[0]
 	for _, v := range values[1:] {
 		total = equation.NewElementwise("add", total, v)

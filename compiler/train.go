@@ -61,26 +61,26 @@ func trainingEquations(m *check.Model, s *check.Stage, o Options) *training {
 			outputs = append(outputs, equation.Output{Name: fmt.Sprintf("mtp_loss[%d]", k+1), Node: mean})
 		}
 		weight := b.stageScalar(mtpWeight, s.MTPWeight)
-		parts = append(parts, equation.NewElementwise("mul", weight, scaled(sum(ahead...), 1/float64(len(ahead)))))
+		parts = append(parts, equation.NewElementwise("mul", weight, scaled(sum(ahead), 1/float64(len(ahead)))))
 	}
 	if len(b.losses) > 0 {
-		lines := make([]*equation.Node, len(b.losses))
-		for i, l := range b.losses {
-			lines[i] = l.value
+		var lines []*equation.Node
+		for _, l := range merged(b.losses, sum) {
+			lines = append(lines, l.value)
 			if o.Gradients {
 				outputs = append(outputs, equation.Output{Name: "line/" + l.name, Node: l.value})
 			}
 		}
-		all := sum(lines...).At(balanceLoss, b.place(""))
+		all := sum(lines).At(balanceLoss, b.place(""))
 		parts = append(parts, all)
 		outputs = append(outputs, equation.Output{Name: balanceLoss, Node: all})
 	}
-	total := sum(parts...).At("loss", b.place(""))
+	total := sum(parts).At("loss", b.place(""))
 	outputs = append([]equation.Output{{Name: "loss", Node: total}}, outputs...)
-	for _, v := range b.metrics {
+	for _, v := range merged(b.metrics, average) {
 		outputs = append(outputs, equation.Output{Name: v.name, Node: v.value})
 	}
-	return &training{b, &equation.Program{Name: "train", Outputs: outputs, Updates: b.updates}}
+	return &training{b, &equation.Program{Name: "train", Outputs: outputs, Updates: b.mergedUpdates()}}
 }
 
 // stageScalar is a scalar input that follows a schedule of the stage.
