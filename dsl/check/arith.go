@@ -23,10 +23,16 @@ func (c *checker) arith(op string, opSpan diag.Span, x, y Value, xs, ys diag.Spa
 		if okx && oky && qx.Unit != qy.Unit {
 			return c.unitsDontMix(op, opSpan, x, y, xs, ys)
 		}
+		if l, ok := x.(List); ok {
+			c.spend(listSize(l), opSpan)
+		}
 		return Bool(equalValues(x, y) == (op == "=="))
 	}
 	if lx, ok := x.(List); ok && op == "+" {
 		if ly, ok := y.(List); ok {
+			if !c.spend(len(lx)+len(ly), opSpan) {
+				return bad
+			}
 			return append(append(List{}, lx...), ly...)
 		}
 	}

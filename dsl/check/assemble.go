@@ -10,7 +10,7 @@ import (
 // recipe puts a recipe together: its model, its data, its stages with their schedules, the machine, the checkpoint's names. nil
 // after a fault.
 func (c *checker) recipe(t *Table) *Recipe {
-	if !c.complete0(t) {
+	if !c.hasAll(t) {
 		return nil
 	}
 	r := &Recipe{Name: t.Name, File: t.module.Name}
@@ -74,8 +74,8 @@ func (a *assembly) value(name string) Value {
 	return bad
 }
 
-// complete0 reports settings that have no value.
-func (c *checker) complete0(t *Table) bool {
+// hasAll reports required settings without a value; false if there are any.
+func (c *checker) hasAll(t *Table) bool {
 	var missing []string
 	for _, p := range t.Kind.Params {
 		if p.Default == nil && t.cells[p.Name] == nil {
@@ -94,7 +94,7 @@ func (c *checker) complete0(t *Table) bool {
 
 // cellsOf evaluates all settings of a table; false if one is bad.
 func (c *checker) cellsOf(t *Table) (map[string]*result, bool) {
-	if !c.complete0(t) {
+	if !c.hasAll(t) {
 		return nil, false
 	}
 	ok := true
@@ -108,6 +108,16 @@ func (c *checker) cellsOf(t *Table) (map[string]*result, bool) {
 		rs[p.Name] = r
 	}
 	return rs, ok
+}
+
+// ready reports whether every required setting has a value. A section may lack some until another one is made from it.
+func (t *Table) ready() bool {
+	for _, p := range t.Kind.Params {
+		if p.Default == nil && t.cells[p.Name] == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // within checks the range of a number's setting.

@@ -47,8 +47,9 @@ type checker struct {
 	reported map[string]bool // keys of diags: one fault, one error
 
 	steps int
-	quiet int // > 0: nothing is reported (values are tried out)
-	depth int // of evaluation, against deep nesting
+	spent bool // the budget is used up, and that is reported
+	quiet int  // > 0: nothing is reported (values are tried out)
+	depth int  // of evaluation, against deep nesting
 	busy  []busyCell
 
 	axisAt  map[*Axis]diag.Span // where the size of an axis was written
@@ -56,7 +57,8 @@ type checker struct {
 	nextID  int
 	models  map[string]*Model // interned, by key
 	modelOf map[*Table]*Model
-	reach   *reach // what blocks declare, once asked for
+	reach   *reach             // what blocks declare, once asked for
+	used    map[diag.Span]bool // keys of the cells and paths that have been evaluated
 
 	// literals remembers how the files write a number, so that a resolved recipe keeps 3e-3 as 3e-3.
 	literals map[float64]string
@@ -74,6 +76,7 @@ func newChecker(files Files) *checker {
 		models:   map[string]*Model{},
 		modelOf:  map[*Table]*Model{},
 		literals: map[float64]string{},
+		used:     map[diag.Span]bool{},
 	}
 }
 
@@ -101,11 +104,17 @@ func (c *checker) fail(d *diag.Diagnostic) Value {
 
 // step spends one step of the budget; false means that it is used up.
 func (c *checker) step(at diag.Span) bool {
-	c.steps++
+	return c.spend(1, at)
+}
+
+// spend takes n steps from the budget.
+func (c *checker) spend(n int, at diag.Span) bool {
+	c.steps += n
 	if c.steps <= maxSteps {
 		return true
 	}
-	if c.steps == maxSteps+1 {
+	if !c.spent {
+		c.spent = true
 		c.quiet = 0
 		c.report(diag.New("E506", at, "evaluation stopped here", "this recipe needs more than 5 million steps").
 			Helpf("shorten a range, or evaluate a value once in a helper cell"))

@@ -202,7 +202,21 @@ func (c *checker) list(sc scope, x *dsl.List) Value {
 	case open:
 		return unknown
 	}
+	if !c.spend(listSize(l), x.Span) {
+		return bad
+	}
 	return l
+}
+
+// listSize counts the entries of a list and of the lists in it, as far as the budget could pay for them.
+func listSize(l List) int {
+	n := len(l)
+	for _, v := range l {
+		if inner, ok := v.(List); ok && n <= maxSteps {
+			n += listSize(inner)
+		}
+	}
+	return n
 }
 
 // member evaluates v.name: an attribute of a built value, a cell of a table, a name of an imported file, `pos.scale`.
@@ -377,6 +391,8 @@ func (c *checker) rangeOf(a, b Value, x *dsl.Binary) Value {
 	for i := range l {
 		l[i] = Int(from + int64(i))
 	}
-	c.steps += int(n)
+	if !c.spend(int(n), x.Span) {
+		return bad
+	}
 	return l
 }

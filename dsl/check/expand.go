@@ -24,7 +24,7 @@ func Expand(files Files, name string, sets []string) (string, diag.List) {
 // stands alone (blocks of the recipe's own files are carried along; plugins are still used), reads to the same recipe, and
 // expands to itself.
 func (r *Recipe) Expand() string {
-	e := &expander{a: r.assembly, c: r.assembly.c, recipe: r, taken: map[string]bool{}, blocks: map[*BlockDef]string{}, plugins: map[*Module]string{}, sections: map[*Table]string{}}
+	e := &expander{a: r.assembly, c: r.assembly.c, recipe: r, taken: map[string]bool{}, seen: map[*Built]bool{}, blocks: map[*BlockDef]string{}, plugins: map[*Module]string{}, sections: map[*Table]string{}}
 	return e.file()
 }
 
@@ -36,6 +36,7 @@ type expander struct {
 	c        *checker
 	recipe   *Recipe
 	taken    map[string]bool // names of the file
+	seen     map[*Built]bool
 	blocks   map[*BlockDef]string
 	order    []*BlockDef
 	plugins  map[*Module]string
@@ -110,9 +111,10 @@ func (e *expander) unique(name string) string {
 
 // need collects the definitions that a built block rests on.
 func (e *expander) need(b *Built) {
-	if b == nil {
+	if b == nil || e.seen[b] {
 		return
 	}
+	e.seen[b] = true
 	e.blockName(b.Def)
 	for _, p := range b.Def.Params {
 		e.needValue(b.Attrs[p.Name])

@@ -20,46 +20,47 @@ func exprText(x dsl.Expr) string {
 	return "…"
 }
 
-// unusedCells warns of helper cells that nothing in their file uses. A helper that a path or another file may still want is
-// named by a dot somewhere, or by the checkpoint names (`{depth + k}`).
+// unusedCells warns of helper cells that no cell of their section, own or inherited, and no checkpoint name (`{depth + k}`) uses.
 func (c *checker) unusedCells(m *Module, t *Table) {
 	if m.broken {
 		return
+	}
+	users := map[string]int{} // cells that mention a name
+	mention := func(x dsl.Expr) {
+		seen := map[string]bool{}
+		visitNames(x, func(n *dsl.Name) {
+			if !seen[n.Name] {
+				seen[n.Name] = true
+				users[n.Name]++
+			}
+		})
+	}
+	for _, k := range t.cells {
+		if k.value != nil {
+			mention(k.value)
+		}
+	}
+	for _, p := range t.patches {
+		mention(p.value)
 	}
 	for _, k := range t.section.Cells {
 		if !k.Let || len(k.Key) != 1 {
 			continue
 		}
 		name := k.Key[0].Name.Name
-		used := false
-		for _, o := range t.section.Cells {
-			if o == k || o.Value == nil {
-				continue
+		n := users[name]
+		visitNames(k.Value, func(x *dsl.Name) { // its own name there means another one
+			if x.Name == name {
+				n = min(n, users[name]-1)
 			}
-			visitNames(o.Value, func(n *dsl.Name) { used = used || n.Name == name })
-		}
-		if used || t.baseUses(name) || (t.Kind.Name == "model" && c.namedInTable(name)) {
+		})
+		if n > 0 || t.Kind.Name == "model" && c.namedInTable(name) {
 			continue
 		}
 		d := diag.New("W002", k.KeySpan(), "", "nothing uses the helper cell `%s`", name)
 		d.Severity = diag.Warning
 		c.report(d)
 	}
-}
-
-// baseUses reports whether an inherited cell or a longer path uses a name.
-func (t *Table) baseUses(name string) bool {
-	used := false
-	see := func(n *dsl.Name) { used = used || n.Name == name }
-	for _, k := range t.cells {
-		if k.name != name && k.value != nil {
-			visitNames(k.value, see)
-		}
-	}
-	for _, p := range t.patches {
-		visitNames(p.value, see)
-	}
-	return used
 }
 
 // namedInTable reports whether a weights section read in this run uses a cell of the model.
@@ -82,5 +83,14 @@ func (c *checker) namedInTable(name string) bool {
 	return used
 }
 
-// ineffective warns of replaced cells that nothing in the recipe asks for.
-func (a *assembly) ineffective() {}
+// ineffective warns of paths of the recipe and of `--set` that change what nothing in the recipe asks for.
+func (a *assembly) ineffective() {
+	for _, p := range a.table.patches {
+		if a.c.used[p.key] || p.key.File != setFile && (a.table.section == nil || p.env.section != a.table.section) {
+			continue
+		}
+		d := diag.New("W005", p.key, "nothing in the recipe uses it", "`%s` changes nothing in `%s`", pathText(p.path), a.table.Name)
+		d.Severity = diag.Warning
+		a.c.report(d)
+	}
+}

@@ -84,7 +84,21 @@ func (c *checker) checkSections(m *Module) {
 		case "sweep":
 			c.sweep(t)
 		case "plan":
-			c.plan(t)
+			if t.ready() {
+				c.plan(t)
+			}
+		case "model":
+			if t.ready() {
+				c.model(t)
+			}
+		case "data":
+			if t.ready() {
+				c.data(t)
+			}
+		case "train":
+			if t.ready() {
+				c.trainAlone(t)
+			}
 		}
 	}
 }
@@ -122,18 +136,16 @@ func (c *checker) loadRecipe(name string, sets []string) *Recipe {
 	if !ok {
 		return nil
 	}
-	patched, more := c.set(t, cells, m)
-	if patched == nil {
+	plain, patches, more := c.set(t, cells, m)
+	if plain == nil {
 		return nil
 	}
-	choices = replaceChoices(choices, cells, more)
-	if len(choices) > 0 {
-		return c.sweepFirst(patched, choices, m)
+	if choices = replaceChoices(choices, patches, more); len(choices) > 0 {
+		return c.sweepFirst(plain, choices, m)
 	}
-	before := len(c.diags)
-	r := c.recipe(patched)
-	if r != nil && len(c.diags) == before {
-		c.lostSchedules(t, patched, cells)
+	r := c.recipe(plain)
+	if r != nil {
+		c.lostSchedules(t, plain, patches)
 	}
 	return r
 }
@@ -220,13 +232,15 @@ func SetSource(sets []string) string {
 
 func oneLine(s string) string { return strings.NewReplacer("\n", " ", "\r", " ").Replace(s) }
 
-// set puts cells at the end of a recipe: as one more section made from it. `train.` is short for the first stage.
-func (c *checker) set(t *Table, cells []*dsl.Cell, m *Module) (*Table, []sweepLine) {
+// set puts cells at the end of a recipe: as one more section made from it. `train.` is short for the first stage. It gives the
+// recipe, what was replaced, and the choices among the values; a nil recipe after a fault.
+func (c *checker) set(t *Table, cells []*dsl.Cell, m *Module) (*Table, []*patch, []sweepLine) {
 	if len(cells) == 0 {
-		return t, nil
+		return t, nil, nil
 	}
-	n := t.copyOf()
+	n := t.copyOf(c)
 	var choices []sweepLine
+	var patches []*patch
 	var kept []*dsl.Cell
 	for _, k := range cells {
 		if short := k.Key[0]; short.Name.Name == "train" && short.Index == nil && len(k.Key) > 1 {
@@ -234,48 +248,38 @@ func (c *checker) set(t *Table, cells []*dsl.Cell, m *Module) (*Table, []sweepLi
 				Index: &dsl.Number{Span: short.Span, Raw: "0", Whole: true}}
 			k = &dsl.Cell{Span: k.Span, Key: append([]dsl.Seg{first}, k.Key[1:]...), Value: k.Value}
 		}
-		if call, ok := dsl.Unparen(k.Value).(*dsl.Call); ok {
-			if f, isName := call.Fn.(*dsl.Name); isName && f.Name == "any" {
-				if a, isAny := c.eval(m, call).(*Any); isAny {
-					choices = append(choices, sweepLine{pathOf(k.Key), k, a, env{module: m}})
-				}
-				continue
-			}
+		if a, isAny := c.choice(m, k.Value); isAny {
+			choices = append(choices, sweepLine{pathOf(k.Key), a, env{module: m}, k.KeySpan()})
+			continue
 		}
+		patches = append(patches, &patch{path: pathOf(k.Key), value: k.Value, key: k.KeySpan()})
 		kept = append(kept, k)
 	}
 	before := len(c.diags)
 	n.write(c, kept, env{module: m}, true)
 	for _, d := range c.diags[before:] {
 		if d.Severity == diag.Error {
-			return nil, nil
+			return nil, nil, nil
 		}
 	}
-	return n, choices
+	return n, patches, choices
 }
 
 // lostSchedules warns where a `--set` put a number in the place of a schedule.
-func (c *checker) lostSchedules(before, after *Table, cells []*dsl.Cell) {
-	for _, k := range cells {
-		path := pathOf(k.Key)
-		if k.Key[0].Name.Name == "train" && len(k.Key) > 1 {
-			path = append([]pathStep{{name: "stages"}, {index: &dsl.Number{Raw: "0", Whole: true}}}, path[1:]...)
-		}
-		old, oldAt := c.valueAt(before, path)
-		now, _ := c.valueAt(after, path)
+func (c *checker) lostSchedules(before, after *Table, patches []*patch) {
+	for _, p := range patches {
+		old, scaled := c.valueAt(before, p.path)
+		now, _ := c.valueAt(after, p.path)
 		was, ok := old.(*Schedule)
 		is, ok2 := now.(*Schedule)
 		if !ok || !ok2 || len(was.Pieces) < 2 || len(is.Pieces) != 1 || is.Pieces[0].Kind != "number" {
 			continue
 		}
-		d := diag.New("W001", k.KeySpan(), "warm-up and decay are gone", "`%s` was a schedule; it is now one number to the end", keyText(k))
+		key := sourceText(c, p.key)
+		d := diag.New("W001", p.key, "warm-up and decay are gone", "`%s` was a schedule; it is now one number to the end", key)
 		d.Severity = diag.Warning
-		if oldAt != nil {
-			text := sourceText(c, k.Value.At())
-			key := keyText(k)
-			if i := strings.LastIndexByte(key, '.'); i >= 0 {
-				d.Helpf("to scale it instead: --set %s.%s=%s", key[:i], oldAt.Name, text)
-			}
+		if i := strings.LastIndexByte(key, '.'); i >= 0 && scaled != nil {
+			d.Helpf("to scale it instead: --set %s.%s=%s", key[:i], scaled.Name, sourceText(c, p.value.At()))
 		}
 		c.report(d)
 	}

@@ -594,6 +594,9 @@ func (l *leaf) pathWith(b *binding) string {
 	return string(buf)
 }
 
+// maxTensors bounds a checkpoint's table; DeepSeek-V3 has 46 thousand.
+const maxTensors = 2_000_000
+
 // append names one tensor.
 func (n *checkpointNames) append(t *tensorLine, b *binding, tensor NamedTensor) {
 	name := make([]byte, 0, 80)
@@ -631,6 +634,10 @@ func (n *checkpointNames) append(t *tensorLine, b *binding, tensor NamedTensor) 
 			}
 			n.fail(d)
 		}
+		return
+	}
+	if len(n.names.Tensors) >= maxTensors {
+		n.fail(diag.New("E506", t.value.At(), "", "the checkpoint would have more than two million tensors"))
 		return
 	}
 	n.files[tensor.File] = t

@@ -47,7 +47,6 @@ type cell struct {
 	fixed Value // instead of value, if not nil
 	env   env
 	key   diag.Span
-	used  bool // has been asked for
 
 	replaced bool // took the place of another cell
 }
@@ -58,7 +57,6 @@ type patch struct {
 	value dsl.Expr
 	env   env
 	key   diag.Span
-	used  bool
 }
 
 // pathStep is a name or, in a list, an index.
@@ -164,7 +162,7 @@ func (d *decl) tableOf() *Table {
 		}
 		base = t
 	}
-	t := base.copyOf()
+	t := base.copyOf(c)
 	t.Name, t.Span, t.module, t.section = d.name, d.span, d.module, s
 	t.write(c, s.Cells, e, s.From != nil)
 	d.table = t
@@ -187,7 +185,9 @@ func (c *checker) noKind(id dsl.Ident) {
 	c.report(d)
 }
 
-func (t *Table) copyOf() *Table {
+// copyOf is a table with the same cells, nothing evaluated.
+func (t *Table) copyOf(c *checker) *Table {
+	c.steps += len(t.cells)
 	n := *t
 	n.cells = make(map[string]*cell, len(t.cells))
 	for k, v := range t.cells {
@@ -241,8 +241,10 @@ func (t *Table) write(c *checker, cells []*dsl.Cell, e env, derived bool) {
 		}
 		t.replace(&cell{name: name, let: !setting, value: k.Value, env: e, key: k.KeySpan()})
 	}
-	// Of two paths the longer is applied later, whatever the order of lines.
-	sort.SliceStable(added, func(i, j int) bool { return len(added[i].path) < len(added[j].path) })
+	// Of two paths the longer is applied later, whatever the order of lines. The lines of a sweep keep their order.
+	if t.Kind.Name != "sweep" {
+		sort.SliceStable(added, func(i, j int) bool { return len(added[i].path) < len(added[j].path) })
+	}
 	t.patches = append(t.patches, added...)
 }
 
@@ -355,10 +357,10 @@ func (t *Table) result(c *checker, name string) *result {
 		r.value = c.eval(&cellScope{c, t, name, env{module: t.Kind.module}}, p.Default)
 		raw = rawNumber(p.Default)
 	case k.fixed != nil:
-		k.used = true
+		c.used[k.key] = true
 		r.at, r.key, r.value = k.key, k.key, k.fixed
 	default:
-		k.used = true
+		c.used[k.key] = true
 		r.at, r.key, r.end = k.value.At(), k.key, k.value.At().End.Line
 		r.value = c.eval(&cellScope{c, t, name, k.env}, k.value)
 		raw = rawNumber(k.value)
@@ -373,7 +375,6 @@ func (t *Table) result(c *checker, name string) *result {
 				} else {
 					r.changedBy(q.key)
 				}
-				q.used = true
 			}
 		}
 	}
@@ -446,7 +447,7 @@ func (c *checker) cellCircle(t *Table, name string) {
 
 // callTable evaluates `table(cell = value, …)`: the same table with these cells replaced.
 func (c *checker) callTable(sc scope, t *Table, x *dsl.Call) Value {
-	n := t.copyOf()
+	n := t.copyOf(c)
 	for _, a := range x.Args {
 		if a.Name.Name == "" {
 			return c.fail(diag.New("E109", a.Span, "", "the cells of a section are given by name").Helpf("write `%s(name = value)`", t.Name))
@@ -470,7 +471,7 @@ func (t *Table) with(c *checker, path []pathStep, p *patch) Value {
 	if t.cells[first.name] == nil && !setting {
 		return c.noSetting(t, dsl.Ident{Name: first.name, Span: first.span})
 	}
-	n := t.copyOf()
+	n := t.copyOf(c)
 	if len(path) == 1 {
 		n.replace(&cell{name: first.name, let: !setting, value: p.value, env: p.env, key: p.key})
 		return n
@@ -485,6 +486,7 @@ func (c *checker) patch(v Value, path []pathStep, p *patch, sc scope) Value {
 		return v
 	}
 	if len(path) == 0 {
+		c.used[p.key] = true
 		return c.eval(sc, p.value)
 	}
 	step := path[0]

@@ -44,7 +44,7 @@ func (a *assembly) stage(section *Table) (*Stage, *timeline) {
 	c := a.c
 	t := section
 	if r := section.result(c, "model"); r != nil && isNone(r.value) {
-		t = section.copyOf()
+		t = section.copyOf(c)
 		key := diag.Span{}
 		if k := section.cells["model"]; k != nil {
 			key = k.key
@@ -56,39 +56,62 @@ func (a *assembly) stage(section *Table) (*Stage, *timeline) {
 	if !ok {
 		return nil, nil
 	}
+	s := c.train(t, rs)
+	m := c.model(rs["model"].value.(*Table))
+	if s == nil || m == nil {
+		return nil, nil
+	}
+	s.Model = m
+	return s, s.line
+}
+
+// trainAlone checks a train section without its model.
+func (c *checker) trainAlone(t *Table) {
+	rs := map[string]*result{}
+	for _, p := range t.Kind.Params {
+		r := t.result(c, p.Name)
+		if r == nil || isOpen(r.value) {
+			return
+		}
+		rs[p.Name] = r
+	}
+	c.train(t, rs)
+}
+
+// train evaluates a train section but for its model: it counts the steps and resolves the schedules. nil after a fault.
+func (c *checker) train(t *Table, rs map[string]*result) *Stage {
 	s := &Stage{Name: t.Name, Span: t.Span, Total: rs["total"].value.(Quantity), Seq: int(rs["seq"].value.(Int)),
 		Batch: rs["batch"].value.(*Schedule).clone(), LR: rs["lr"].value.(*Schedule).clone(), MTPWeight: rs["mtp_weight"].value.(*Schedule).clone()}
 	s.Clip, _ = number(rs["clip"].value)
-	ok = c.within(rs, "total", "at least 1", atLeast(1)) && c.within(rs, "clip", "at least 0", atLeast(0))
-	s.Optim = c.optim(rs["optim"].value.(*Record))
-	if s.Precision, ok = c.precision(rs["precision"].value.(*Record), rs["precision"].at, ok); !ok {
-		return nil, nil
+	if !c.within(rs, "total", "at least 1", atLeast(1)) || !c.within(rs, "clip", "at least 0", atLeast(0)) {
+		return nil
 	}
-	if s.Model = c.model(rs["model"].value.(*Table)); s.Model == nil {
-		return nil, nil
+	s.Optim = c.optim(rs["optim"].value.(*Record))
+	var ok bool
+	if s.Precision, ok = c.precision(rs["precision"].value.(*Record), rs["precision"].at); !ok {
+		return nil
 	}
 	site := scheduleSite{name: "batch", stage: t.Name, seq: int64(s.Seq), total: s.Total, at: rs["total"].at}
-	l, steps, tokens, ok := c.runBatch(s.Batch, site)
+	s.line, s.NumSteps, s.NumTokens, ok = c.runBatch(s.Batch, site)
 	if !ok {
-		return nil, nil
+		return nil
 	}
-	s.NumSteps, s.NumTokens, s.line = steps, tokens, l
 	end := s.Total.N
 	if s.Total.Unit == Steps {
-		end = tokens
+		end = s.NumTokens
 	}
-	ok = c.resolve(s.Batch, l, site, end, true)
+	ok = c.resolve(s.Batch, s.line, site, end, true)
 	for _, x := range []struct {
 		name string
 		s    *Schedule
 	}{{"lr", s.LR}, {"mtp_weight", s.MTPWeight}} {
 		site.name = x.name
-		ok = c.resolve(x.s, l, site, end, false) && ok
+		ok = c.resolve(x.s, s.line, site, end, false) && ok
 	}
 	if !ok {
-		return nil, nil
+		return nil
 	}
-	return s, l
+	return s
 }
 
 // clone is a copy to be resolved: the same value may stand in several stages.
@@ -119,17 +142,17 @@ func (c *checker) optim(r *Record) AdamW {
 	return o
 }
 
-func (c *checker) precision(r *Record, at diag.Span, ok bool) (Precision, bool) {
+func (c *checker) precision(r *Record, at diag.Span) (Precision, bool) {
 	p := Precision{Kind: r.Builder, Format: textOf(r.Attrs["format"]), Master: textOf(r.Attrs["master"]), Grads: textOf(r.Attrs["grads"]),
 		Moments: textOf(r.Attrs["moments"]), ActTile: wholes(r.Attrs["act_tile"]), WeightTile: wholes(r.Attrs["weight_tile"])}
 	n, _ := whole(r.Attrs["promote_every"])
 	p.PromoteEvery = int(n)
 	if keep := r.Attrs["keep"]; keep != nil {
-		var isText bool
-		p.Keep, isText = c.texts(&result{value: keep, at: at}, "keep")
-		ok = ok && isText
+		texts, ok := c.texts(&result{value: keep, at: at}, "keep")
+		p.Keep = texts
+		return p, ok
 	}
-	return p, ok
+	return p, true
 }
 
 func wholes(v Value) []int {

@@ -8,42 +8,47 @@ import (
 // sweepLine is one `path = any([…])`.
 type sweepLine struct {
 	path []pathStep // from the recipe
-	cell *dsl.Cell
 	any  *Any
 	env  env
+	key  diag.Span
+}
+
+// choice evaluates `any([…])`; false for any other expression.
+func (c *checker) choice(sc scope, x dsl.Expr) (*Any, bool) {
+	call, ok := dsl.Unparen(x).(*dsl.Call)
+	if !ok {
+		return nil, false
+	}
+	if f, isName := call.Fn.(*dsl.Name); !isName || f.Name != "any" {
+		return nil, false
+	}
+	a, ok := c.eval(sc, call).(*Any)
+	if !ok {
+		a = &Any{Span: call.Span} // reported
+	}
+	return a, true
 }
 
 // sweepRecipe reads a sweep section: the recipe it names, with the section's single values put in, and its choices in the order
 // of the lines.
 func (c *checker) sweepRecipe(t *Table) (*Table, []sweepLine) {
-	if !c.complete0(t) {
+	if !c.hasAll(t) {
 		return nil, nil
 	}
-	base := t.copyOf()
+	base := t.copyOf(c)
 	base.patches = nil
-	base.results = map[string]*result{}
 	r := base.result(c, "recipe")
 	recipe, ok := r.value.(*Table)
 	if !ok {
 		return nil, nil
 	}
 	var lines []sweepLine
-	for _, k := range t.section.Cells {
-		path := pathOf(k.Key)
-		if len(path) < 2 {
+	for _, p := range t.patches {
+		if a, isAny := c.choice(p.env.module, p.value); isAny {
+			lines = append(lines, sweepLine{p.path[1:], a, p.env, p.key})
 			continue
 		}
-		e := env{module: t.module, section: t.section}
-		if call, isCall := dsl.Unparen(k.Value).(*dsl.Call); isCall {
-			if f, isName := call.Fn.(*dsl.Name); isName && f.Name == "any" {
-				if a, isAny := c.eval(&sectionScope{e}, call).(*Any); isAny {
-					lines = append(lines, sweepLine{path[1:], k, a, e})
-				}
-				continue
-			}
-		}
-		v := recipe.with(c, path[1:], &patch{value: k.Value, env: e, key: k.KeySpan()})
-		n, isTable := v.(*Table)
+		n, isTable := recipe.with(c, p.path[1:], &patch{value: p.value, env: p.env, key: p.key}).(*Table)
 		if !isTable {
 			return nil, nil
 		}
@@ -57,34 +62,35 @@ func (c *checker) sweepRecipe(t *Table) (*Table, []sweepLine) {
 }
 
 // replaceChoices drops the choices whose path a `--set` gives, and adds those of `--set` itself.
-func replaceChoices(lines []sweepLine, sets []*dsl.Cell, more []sweepLine) []sweepLine {
+func replaceChoices(lines []sweepLine, sets []*patch, more []sweepLine) []sweepLine {
 	given := map[string]bool{}
-	for _, k := range sets {
-		given[setPath(k.Key)] = true
+	for _, p := range sets {
+		given[pathText(p.path)] = true
+	}
+	for _, l := range more {
+		given[pathText(l.path)] = true
 	}
 	var kept []sweepLine
 	for _, l := range lines {
-		if !given[l.text()] {
+		if !given[pathText(l.path)] {
 			kept = append(kept, l)
 		}
 	}
 	return append(kept, more...)
 }
 
-// text is the choice's path in the recipe.
-func (l sweepLine) text() string {
-	key := l.cell.Key
-	if key[0].Name.Name == "recipe" && key[0].Index == nil {
-		key = key[1:]
-	}
-	return setPath(key)
-}
-
-// setPath is a path as `--set` takes it, with `train` written out.
-func setPath(key []dsl.Seg) string {
-	text := keyText(&dsl.Cell{Key: key})
-	if len(key) > 1 && key[0].Name.Name == "train" && key[0].Index == nil {
-		text = "stages[0]" + text[len("train"):]
+// pathText writes a path as `--set` takes it.
+func pathText(path []pathStep) string {
+	text := ""
+	for i, s := range path {
+		switch {
+		case s.index != nil:
+			text += "[" + exprText(s.index) + "]"
+		case i > 0:
+			text += "." + s.name
+		default:
+			text = s.name
+		}
 	}
 	return text
 }
@@ -96,6 +102,9 @@ const maxRuns = 10_000
 func (c *checker) sweepFirst(t *Table, lines []sweepLine, m *Module) *Recipe {
 	runs := 1
 	for _, l := range lines {
+		if len(l.any.Values) == 0 {
+			return nil
+		}
 		if runs *= len(l.any.Values); runs > maxRuns {
 			c.report(diag.New("E303", l.any.Span, "", "a sweep has at most %d runs", maxRuns))
 			return nil
@@ -109,7 +118,7 @@ func (c *checker) sweepFirst(t *Table, lines []sweepLine, m *Module) *Recipe {
 			l := lines[i]
 			k := at % len(l.any.Values)
 			at /= len(l.any.Values)
-			v := n.with(c, l.path, &patch{value: &fixedExpr{l.any.Values[k], l.cell.Value.At()}, env: l.env, key: l.cell.KeySpan()})
+			v := n.with(c, l.path, &patch{value: &fixedExpr{l.any.Values[k], l.any.Span}, env: l.env, key: l.key})
 			next, ok := v.(*Table)
 			if !ok {
 				return nil
@@ -125,7 +134,7 @@ func (c *checker) sweepFirst(t *Table, lines []sweepLine, m *Module) *Recipe {
 		}
 	}
 	for _, l := range lines {
-		first.Sweep = append(first.Sweep, Choice{l.text(), l.any.Texts})
+		first.Sweep = append(first.Sweep, Choice{pathText(l.path), l.any.Texts})
 	}
 	return first
 }

@@ -210,10 +210,19 @@ func article(noun string) string {
 type printer struct {
 	literals map[float64]string
 	block    func(*BlockDef) string // what a block is called where the text will stand
-	plain    bool                   // errors: short forms, no attributes that were not given
+	limit    int                    // of bytes, about; 0: none
 }
 
-func (c *checker) text(v Value) string { return (&printer{literals: c.literals}).text(v) }
+// text is a value for a message: as recipe text, and not too long.
+func (c *checker) text(v Value) string {
+	t := (&printer{literals: c.literals, limit: maxText}).text(v)
+	if len(t) > maxText {
+		return strings.ToValidUTF8(t[:maxText], "") + "…"
+	}
+	return t
+}
+
+const maxText = 200
 
 func (p *printer) text(v Value) string {
 	var b strings.Builder
@@ -222,6 +231,9 @@ func (p *printer) text(v Value) string {
 }
 
 func (p *printer) write(b *strings.Builder, v Value) {
+	if p.limit > 0 && b.Len() > p.limit {
+		return
+	}
 	switch v := v.(type) {
 	case Int:
 		b.WriteString(strconv.FormatInt(int64(v), 10))
