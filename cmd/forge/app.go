@@ -21,25 +21,27 @@ type app struct {
 	threads int
 	sets    []string
 
+	args []string // the command line without the program's name
+
 	// started says that cobra has accepted the command line and a verb is running.
 	started bool
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{stdin: stdin, stdout: &resultWriter{to: bufio.NewWriter(stdout), terminal: isTerminal(stdout)}, stderr: stderr}
+	return &app{stdin: stdin, stdout: &resultWriter{to: bufio.NewWriter(stdout), live: isTerminal(stdout)}, stderr: stderr}
 }
 
 // resultWriter buffers results and remembers the first failed write, so that a full disk or a closed pipe is never taken for
-// success. On a terminal every write is shown at once.
+// success. On a terminal, and for work that takes long, every write is shown at once.
 type resultWriter struct {
-	to       *bufio.Writer
-	terminal bool
-	err      error
+	to   *bufio.Writer
+	live bool // every write is shown at once
+	err  error
 }
 
 func (w *resultWriter) Write(p []byte) (int, error) {
 	n, err := w.to.Write(p)
-	if err == nil && w.terminal {
+	if err == nil && w.live {
 		err = w.to.Flush()
 	}
 	w.keep(err)

@@ -26,6 +26,7 @@ const (
 )
 
 func main() {
+	ignoreFileLimit()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
@@ -43,6 +44,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			code = exitFailed
 		}
 	}()
+	a.args = args
 	root := newRootCommand(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -65,15 +67,16 @@ func (e *usageError) Unwrap() error { return e.error }
 // usagef makes a usageError.
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
-// silentError ends a verb with exit code 1 without a further line: everything was said already.
-type silentError struct{}
+// exitCode ends a verb with a code when everything was said already.
+type exitCode int
 
-func (silentError) Error() string { return "failed" }
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // report prints an error in the form that fits it and returns the exit code.
 func (a *app) report(err error) int {
 	var usage *usageError
 	var found diag.List
+	var code exitCode
 	switch {
 	case err == nil:
 		return exitDone
@@ -83,8 +86,8 @@ func (a *app) report(err error) int {
 	case errors.As(err, &found):
 		a.printDiagnostics(found)
 		return exitRecipe
-	case errors.Is(err, silentError{}):
-		return exitFailed
+	case errors.As(err, &code):
+		return int(code)
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(a.stderr, "forge: interrupted")
 		return exitFailed

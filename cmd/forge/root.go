@@ -69,7 +69,8 @@ CHECKPOINT is a run directory, or one checkpoint folder in it.`,
 			root.AddCommand(cmd)
 		}
 	}
-	add(groupLook, newRecipesCommand(a), newShowCommand(a), newExplainCommand(a))
+	add(groupLook, newRecipesCommand(a), newCheckCommand(a), newExpandCommand(a), newGraphCommand(a), newFmtCommand(a), newNewCommand(a), newShowCommand(a), newExplainCommand(a))
+	add(groupTrain, newTrainCommand(a), newGenerateCommand(a), newEvalCommand(a))
 	add(groupHelp, newVersionCommand(a))
 	return root
 }

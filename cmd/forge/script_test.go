@@ -23,30 +23,13 @@ func TestMain(m *testing.M) {
 // codes and output.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:           "testdata/script",
-		UpdateScripts: *update,
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits,
-		},
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		Cmds:                scriptCommands,
+		Condition:           scriptCondition,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
-}
-
-// exits is the script command `exits CODE forge ARG…`: it runs forge and checks the exit code. Its output can be matched with
-// stdout and stderr as after exec.
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 || args[1] != "forge" {
-		ts.Fatalf("usage: exits CODE forge ARG…")
-	}
-	err := ts.Exec(args[1], args[2:]...)
-	code := "0"
-	if err != nil {
-		code = strings.TrimPrefix(err.Error(), "exit status ")
-	}
-	if code != args[0] {
-		ts.Fatalf("exit code %s, want %s", code, args[0])
-	}
 }
 
 // forge runs one command line within the process.

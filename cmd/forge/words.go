@@ -20,10 +20,10 @@ func unknownName(problem, name string, known []string) error {
 	return usagef("%s; there are: %s", problem, joinComma(sorted))
 }
 
-// count writes a number of things: "1 step", "3 steps".
-func count[N int | int64](n N, noun string) string {
+// countOf writes a number of things: "1 step", "3 steps".
+func countOf[N int | int64](n N, one, many string) string {
 	if n == 1 {
-		return "1 " + noun
+		return "1 " + one
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("%d %s", n, many)
 }

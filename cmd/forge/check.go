@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"forge/dsl"
+	"forge/dsl/check"
+	"forge/dsl/diag"
+)
+
+func newCheckCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE...",
+		Short: "All errors of all files at once, with places and cures; then what the recipes come to",
+		Example: `  forge check tiny
+  forge check mine.forge --set model.dim=64
+  forge check *.forge --json`,
+		Args:        cobra.MinimumNArgs(1),
+		Annotations: map[string]string{readsRecipe: "yes"},
+		RunE:        func(_ *cobra.Command, args []string) error { return runCheck(a, args) },
+	}
+}
+
+// checked is one recipe's line in `forge check --json`.
+type checked struct {
+	File   string `json:"file"`
+	Recipe string `json:"recipe"`
+	counts
+}
+
+// counts are the numbers of a recipe.
+type counts struct {
+	Params       int64 `json:"params"`
+	ActiveParams int64 `json:"active_params"`
+	MTPParams    int64 `json:"mtp_params"`
+	State        int64 `json:"state"`
+	Steps        int64 `json:"steps"`
+	Tokens       int64 `json:"tokens"`
+	Tensors      int   `json:"tensors"` // in a checkpoint with the recipe's names; 0 without a weights section
+}
+
+// checkDocument is what `forge check --json` prints. The counts stand at the top too when exactly one recipe was checked.
+type checkDocument struct {
+	Errors  []diag.Record `json:"errors"`
+	Recipes []checked     `json:"recipes"`
+	*counts
+}
+
+func runCheck(a *app, names []string) error {
+	if len(a.sets) > 0 && len(names) > 1 {
+		return usagef("--set changes one recipe: name one file, or FILE:RECIPE")
+	}
+	var found diag.List
+	var good []*check.Recipe
+	for _, name := range names {
+		recipes, list := a.checkFile(name)
+		found = merge(found, list)
+		good = append(good, recipes...)
+	}
+	if a.json {
+		document := checkDocument{Errors: diag.JSON(found), Recipes: []checked{}}
+		for _, r := range good {
+			document.Recipes = append(document.Recipes, checked{r.File, r.Name, countsOf(r)})
+		}
+		if len(document.Recipes) == 1 {
+			document.counts = &document.Recipes[0].counts
+		}
+		if err := a.printJSON(document); err != nil {
+			return err
+		}
+		if found.HasErrors() {
+			return exitCode(exitRecipe)
+		}
+		return nil
+	}
+	if found.HasErrors() {
+		return found
+	}
+	a.printWarnings(found)
+	for i, r := range good {
+		if i > 0 {
+			a.printf("\n")
+		}
+		a.printSummary(r)
+	}
+	if len(good) == 0 && !a.quiet {
+		a.printf("no errors; no recipe to sum up\n")
+	}
+	return nil
+}
+
+// checkFile checks a whole file, or one recipe of it if it is named or changed by --set, and gives its recipes.
+func (a *app) checkFile(name string) ([]*check.Recipe, diag.List) {
+	if len(a.sets) > 0 || strings.LastIndexByte(name, ':') > 1 {
+		recipe, found := check.Load(systemFiles{}, name, a.sets)
+		if recipe == nil {
+			return nil, found
+		}
+		return []*check.Recipe{recipe}, found
+	}
+	module, found := check.File(systemFiles{}, name)
+	if module == nil || found.HasErrors() {
+		return nil, found
+	}
+	var recipes []*check.Recipe
+	for _, file := range module.Files {
+		for _, d := range file.Decls {
+			section, ok := d.(*dsl.Section)
+			if !ok || section.Kind.Name != "recipe" {
+				continue
+			}
+			recipe, list := check.Load(systemFiles{}, name+":"+section.Name.Name, nil)
+			found = merge(found, list)
+			if recipe != nil {
+				recipes = append(recipes, recipe)
+			}
+		}
+	}
+	return recipes, found
+}
+
+// merge joins two lists without saying the same twice: files that import a third find its faults both.
+func merge(list, more diag.List) diag.List {
+	seen := map[string]bool{}
+	for _, d := range list {
+		seen[d.Code+d.Error()] = true
+	}
+	for _, d := range more {
+		if key := d.Code + d.Error(); !seen[key] {
+			seen[key] = true
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+func countsOf(r *check.Recipe) counts {
+	n := r.Model.Count()
+	c := counts{Params: n.Params, ActiveParams: n.Active, MTPParams: n.MTP, State: n.State}
+	for _, s := range r.Stages {
+		c.Steps += s.NumSteps
+		c.Tokens += s.NumTokens
+	}
+	if r.Names != nil {
+		c.Tensors = r.Names.Count()
+	}
+	return c
+}
+
+// printSummary says what a recipe comes to.
+func (a *app) printSummary(r *check.Recipe) {
+	a.printf("%s", r.Summary())
+	if r.Data != nil {
+		var sources []string
+		for _, s := range r.Data.Sources {
+			sources = append(sources, strings.TrimSpace(s.Kind+" "+s.Path))
+		}
+		a.printf("data     %s: %s; tokenizer %s, %s", r.Data.Name, joinComma(sources), r.Data.Tokenizer.Kind, countOf(r.Data.Tokenizer.Vocab, "entry", "entries"))
+		if r.Data.HeldOut > 0 {
+			a.printf("; %g%% held out", 100*r.Data.HeldOut)
+		}
+		a.printf("\n")
+	}
+	n := countsOf(r)
+	a.printf("memory   %s for weights, gradients and both moments in float32, without what a step computes\n",
+		bytesText(4*float64(n.Params+n.MTPParams)*4))
+}
+
+// bytesText writes an amount of memory in the largest binary unit that keeps it above one.
+func bytesText(n float64) string {
+	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB"}
+	for n >= 1024 && len(units) > 1 {
+		n, units = n/1024, units[1:]
+	}
+	return fmt.Sprintf("%.1f %s", n, units[0])
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// scriptCommands are what scripts can do beside running forge.
+var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"exits":    exits,
+	"falls":    falls,
+	"same":     same,
+	"truncate": truncate,
+	"wait-for": waitFor,
+}
+
+// exits is the script command `exits CODE forge ARG…`: it runs forge and checks the exit code. Its output can be matched with
+// stdout and stderr as after exec.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || args[1] != "forge" {
+		ts.Fatalf("usage: exits CODE forge ARG…")
+	}
+	code := "0"
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		code = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if code != args[0] {
+		ts.Fatalf("exit code %s, want %s", code, args[0])
+	}
+}
+
+// falls is `falls FIELD METRICS`: the last value of a field of metrics.jsonl is below the first.
+func falls(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: falls FIELD METRICS")
+	}
+	steps := readMetrics(ts, args[1])
+	first, isNumber := steps[0][args[0]].(float64)
+	last, isToo := steps[len(steps)-1][args[0]].(float64)
+	if !isNumber || !isToo || !(last < first) {
+		ts.Fatalf("%s does not fall: %v, then %v", args[0], steps[0][args[0]], steps[len(steps)-1][args[0]])
+	}
+}
+
+// same is `same RUN RUN`: two runs have the same curve, weights, moments and states, to the bit. What they measured of the machine
+// may differ.
+func same(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: same RUN RUN")
+	}
+	var curves [2]string
+	var latest [2]string
+	for i, run := range args {
+		for _, step := range readMetrics(ts, filepath.Join(run, "metrics.jsonl")) {
+			for _, ofMachine := range []string{"tok_s", "step_ms", "mem_mib", "mfu"} {
+				delete(step, ofMachine)
+			}
+			text, err := json.Marshal(step)
+			ts.Check(err)
+			curves[i] += string(text) + "\n"
+		}
+		var index struct{ Latest string }
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(run, "checkpoints", "index.json"))), &index))
+		latest[i] = filepath.Join(run, "checkpoints", index.Latest)
+	}
+	if curves[0] != curves[1] {
+		ts.Fatalf("the curves differ:\n%s\n%s", curves[0], curves[1])
+	}
+	for _, file := range []string{"model.safetensors", "optimizer.safetensors"} {
+		if one, two := ts.ReadFile(filepath.Join(latest[0], file)), ts.ReadFile(filepath.Join(latest[1], file)); one != two || one == "" {
+			ts.Fatalf("%s and %s have different %s", latest[0], latest[1], file)
+		}
+	}
+}
+
+func readMetrics(ts *testscript.TestScript, file string) (steps []map[string]any) {
+	decoder := json.NewDecoder(strings.NewReader(ts.ReadFile(file)))
+	for decoder.More() {
+		var step map[string]any
+		ts.Check(decoder.Decode(&step))
+		steps = append(steps, step)
+	}
+	if len(steps) < 2 {
+		ts.Fatalf("%s has %d steps", file, len(steps))
+	}
+	return steps
+}
+
+// truncate is `truncate FILE`: the second half of a file is lost.
+func truncate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: truncate FILE")
+	}
+	file := ts.MkAbs(args[0])
+	info, err := os.Stat(file)
+	ts.Check(err)
+	ts.Check(os.Truncate(file, info.Size()/2))
+}
+
+// waitFor is `wait-for FILE`: a command in the background has written a line to a file.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: wait-for FILE")
+	}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if text, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && bytes.Contains(text, []byte("\n")) {
+			return
+		}
+	}
+	ts.Fatalf("%s was not written", args[0])
+}
+
+// scriptCondition decides conditions in brackets that testscript does not know.
+func scriptCondition(condition string) (bool, error) {
+	if condition == "root" {
+		return os.Geteuid() == 0, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", condition)
+}
