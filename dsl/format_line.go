@@ -58,18 +58,21 @@ func (w *writer) stmt(s Stmt) document {
 	case *Return:
 		return row{w.word("return"), gap{}, w.expr(s.Value)}
 	}
-	s2 := s.(*Equation)
+	return w.equation(s.(*Equation))
+}
+
+func (w *writer) equation(e *Equation) document {
 	var doc row
-	for i, one := range s2.Names {
+	for i, one := range e.Names {
 		if i > 0 {
 			doc = append(doc, w.comma(), gap{})
 		}
 		doc = append(doc, w.word(one.Name))
 	}
-	if s2.Shape != nil {
-		doc = append(doc, w.word(":"), gap{}, w.shape(*s2.Shape))
+	if e.Shape != nil {
+		doc = append(doc, w.word(":"), gap{}, w.shape(*e.Shape))
 	}
-	return append(doc, w.assigned(s2.Value)...)
+	return append(doc, w.assigned(e.Value)...)
 }
 
 // guarded adds the trailing `if`.
@@ -124,7 +127,11 @@ func (w *writer) expr(e Expr) document {
 	case *Binary:
 		return w.chain(e)
 	}
-	c := e.(*Cond)
+	return w.choice(e.(*Cond))
+}
+
+// choice is broken before `if` and before `else`, or not at all.
+func (w *writer) choice(c *Cond) document {
 	return w.group(func() []document {
 		then := w.expr(c.Then)
 		return []document{then, nested{

@@ -15,7 +15,7 @@ import (
 // maxWidth is where lines are broken, in columns. Comments may go beyond.
 const maxWidth = 120
 
-type document interface{}
+type document any
 
 type (
 	// word is a token of the source; token is its index, or -1 for a tree that was made without one.
@@ -72,7 +72,7 @@ func (p *printer) newline(indent int, blank bool) {
 	p.pending = whiteSpace{'\n', indent, blank}
 }
 
-// text writes a token's text, after the comments that stand before it in the source.
+// word writes a token's text, after the comments that stand before it in the source.
 func (p *printer) word(w word) {
 	line := 0
 	if w.token >= 0 {
