@@ -55,7 +55,8 @@ type Program interface {
 	SetInts(name string, v []int32) error
 	// Output is the value of a named output after the last run; it stays valid until the next. Int32 outputs come as floats.
 	Output(name string) ([]float32, error)
-	// Value is any node's value after the last run, if the program was compiled with KeepAll.
+	// Value is any node's value after the last run, if the program was compiled with KeepAll. Nodes that are only a step on the
+	// way of another (a product that is added to a sum as it is made) have no value of their own: that is an error.
 	Value(n *graph.Node) ([]float32, error)
 	Stats() Stats
 }

@@ -86,9 +86,9 @@ func aliasing(t *testing.T, b backends.Backend) {
 			}
 			want := grown(true).reference(t)
 			g := grown(false)
-			planned := g.step(t, b, backends.Options{})
+			planned := g.step(t, b, backends.Options{}, nil)
 			near(t, planned, want, defaultTolerance)
-			sameBits(t, "keeping all values", g.step(t, b, backends.Options{KeepAll: true}), planned)
+			sameBits(t, "keeping all values", g.step(t, b, backends.Options{KeepAll: true}, nil), planned)
 		})
 	}
 }

@@ -164,8 +164,8 @@ func (f *fed) seal(t *testing.T) *fed {
 	return f
 }
 
-// reference interprets the graph in float64 and gives its outputs and the new values of its storages.
-func (f *fed) reference(t *testing.T) map[string][]float64 {
+// interpret gives the value of every node, in the graph's type.
+func (f *fed) interpret(t *testing.T) map[*graph.Node][]op.Tensor {
 	t.Helper()
 	bind := map[string]op.Tensor{}
 	for name, data := range f.data {
@@ -175,6 +175,11 @@ func (f *fed) reference(t *testing.T) map[string][]float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return values
+}
+
+// kept picks the outputs and the new values of storages.
+func (f *fed) kept(values map[*graph.Node][]op.Tensor) map[string][]float64 {
 	out := map[string][]float64{}
 	for _, o := range f.graph.Outputs() {
 		out[o.Name] = values[o.Node][0].Data
@@ -183,6 +188,12 @@ func (f *fed) reference(t *testing.T) map[string][]float64 {
 		out["new "+u.Storage.Name] = values[u.Value][0].Data
 	}
 	return out
+}
+
+// reference interprets the graph and gives its outputs and the new values of its storages.
+func (f *fed) reference(t *testing.T) map[string][]float64 {
+	t.Helper()
+	return f.kept(f.interpret(t))
 }
 
 // fill sets a program's inputs.

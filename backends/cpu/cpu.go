@@ -9,7 +9,9 @@ package cpu
 
 import (
 	"fmt"
+	"os"
 	"runtime"
+	"strings"
 
 	"forge/backends"
 	"forge/backends/cpu/kernel"
@@ -38,7 +40,20 @@ func (b *backend) Device() string {
 	if n := b.pool.Threads(); n > 1 {
 		threads = fmt.Sprintf("%d threads", n)
 	}
-	return fmt.Sprintf("%s, %s, %s", runtime.GOARCH, kernel.CurrentLevel(), threads)
+	return fmt.Sprintf("%s, %s, %s", processor(), kernel.CurrentLevel(), threads)
+}
+
+// processor is the model of the processor where the system tells it, else its architecture.
+func processor() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err == nil {
+		for line := range strings.Lines(string(text)) {
+			if name, model, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				return strings.TrimSpace(model)
+			}
+		}
+	}
+	return runtime.GOARCH
 }
 
 func (b *backend) NewStore() backends.Store { return &store{storages: map[string]*storage{}} }
@@ -53,6 +68,9 @@ func (b *backend) Compile(g *graph.Graph, s backends.Store, o backends.Options) 
 	own, ok := s.(*store)
 	if !ok {
 		return nil, fmt.Errorf("cpu: the store is of another backend (%T)", s)
+	}
+	if g.Float64s() {
+		return nil, fmt.Errorf("cpu: %s is a graph in float64, which the kernels don't compute", g.Name())
 	}
 	t := target()
 	t.KeepAll = o.KeepAll

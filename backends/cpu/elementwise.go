@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"fmt"
+
 	"forge/backends/cpu/kernel"
 	"forge/compiler/op"
 )
@@ -59,6 +61,9 @@ type elementwise struct {
 func (c *compilation) elementwise(e *op.Expr, out tensor, in []tensor) (call, error) {
 	k := &elementwise{pool: c.pool}
 	sizes, strides := mergeAxes(out, in)
+	if len(sizes) > maxAxes {
+		return nil, fmt.Errorf("%d axes along which the operands step differently, at most %d are possible", len(sizes), maxAxes)
+	}
 	last := len(sizes) - 1
 	k.width = sizes[last]
 	k.axes = last
@@ -105,10 +110,7 @@ func (c *compilation) elementwise(e *op.Expr, out tensor, in []tensor) (call, er
 	if k.out.access != direct {
 		k.out.access = gathered
 	}
-	var err error
-	if k.code, err = compileScalar(e, singles); err != nil {
-		return nil, err
-	}
+	k.code = compileScalar(e, singles)
 	k.uniforms = make([]float32, len(k.code.uniforms)+1)
 	k.work = make([]float64, len(k.code.uniforms)+3)
 	k.units = k.chunks * ((k.rows + k.perTile - 1) / k.perTile)
@@ -270,10 +272,7 @@ func copyIn(dst, src []float32, step int) {
 	case 1:
 		copy(dst, src)
 	case 0:
-		v := src[0]
-		for i := range dst {
-			dst[i] = v
-		}
+		fill(dst, src[0])
 	default:
 		for i, at := 0, 0; i < len(dst); i, at = i+1, at+step {
 			dst[i] = src[at]

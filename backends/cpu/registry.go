@@ -58,9 +58,6 @@ func (c *compilation) floats(v *plan.Value) []float32 {
 // ints are the entries of an Int32 value, which is always contiguous.
 func (c *compilation) ints(v *plan.Value) []int32 { return asInts(c.floats(v)) }
 
-// axis is a stride and a size.
-func (t tensor) axis(i int) (size, stride int) { return t.shape[i], t.strides[i] }
-
 // smallWork is the work, in nanoseconds or so, below which a second thread costs more than it saves.
 const smallWork = 10_000
 

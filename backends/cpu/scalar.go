@@ -114,13 +114,20 @@ func powScalar(dst, x []float32, s float32) {
 	}
 }
 
-func fill(dst []float32, v float32) {
-	if len(dst) == 0 {
-		return
+// ones are as many as fit a tile.
+var ones = func() (v [tileSize]float32) {
+	for i := range v {
+		v[i] = 1
 	}
-	dst[0] = v
-	for n := 1; n < len(dst); n *= 2 {
-		copy(dst[n:], dst[:n])
+	return v
+}()
+
+// fill sets all values to v, a vector at a time.
+func fill(dst []float32, v float32) {
+	for len(dst) > 0 {
+		n := min(len(dst), tileSize)
+		kernel.Scale(dst[:n], ones[:n], v)
+		dst = dst[n:]
 	}
 }
 
@@ -144,11 +151,11 @@ type scalarNode struct {
 }
 
 // compileScalar compiles an expression; single says which inputs have one entry.
-func compileScalar(e *op.Expr, single []bool) (registers, error) {
+func compileScalar(e *op.Expr, single []bool) registers {
 	c := &scalarCompiler{inputs: len(single), isConst: single, known: map[string]int{}}
 	root := c.number(e)
 	c.emit(root)
-	return c.r, nil
+	return c.r
 }
 
 func (c *scalarCompiler) number(e *op.Expr) int {

@@ -214,24 +214,30 @@ func (l *lowering) placePieces() {
 		}
 		a := j.Attrs.(joinAttrs)
 		strides := futureStrides(j.Out[0])
-		for k, v := range j.In {
+		for k, piece := range j.In {
+			h := &home{in: j.Out[0], axis: a.Axis, start: a.Starts[k]}
+			v := piece
+			for v.view != nil {
+				h.through = append(h.through, v)
+				v = v.view.of
+			}
 			if v.step == nil || v.kept || v.base || v.home != nil || v.Dtype != op.Float {
 				continue
 			}
-			if !within(v.Shape, strides, v.step.kernel.Out) || !readable(v, strides, users[v], j) {
-				continue
+			there := h.strides(strides)
+			if there != nil && within(v.Shape, there, v.step.kernel.Out) && readable(v, there, users[v], j) {
+				v.home = h
 			}
-			v.home = &home{in: j.Out[0], axis: a.Axis, start: a.Starts[k]}
 		}
 	}
 }
 
 // futureStrides are the strides that a value which a step makes will have.
 func futureStrides(v *Value) []int {
-	for v.home != nil {
-		v = v.home.in
+	if v.home == nil {
+		return rowMajor(v.Shape)
 	}
-	return rowMajor(v.Shape)
+	return v.home.strides(futureStrides(v.home.in))
 }
 
 // readable reports whether every step that reads v can do so with these strides, and j reads it once.

@@ -104,24 +104,20 @@ func (a *layout) join(s *Step) {
 	}
 	for k, v := range s.In {
 		gap(attrs.Starts[k])
-		if n := v.Shape[attrs.Axis]; v.home == nil || v.home.in != y || v.home.axis < 0 {
-			if v.Shape.Size() > 0 {
-				a.copy(a.resolve(v), a.piece(y, attrs.Axis, attrs.Starts[k], n))
-			}
+		if h := v.source().home; h == nil || h.in != y || h.axis < 0 {
+			a.copy(a.resolve(v), a.piece(y, attrs.Axis, attrs.Starts[k], v.Shape[attrs.Axis]))
 		}
 		at = attrs.Starts[k] + v.Shape[attrs.Axis]
 	}
-	if y.Shape.Size() > 0 {
-		gap(y.Shape[attrs.Axis])
-	}
+	gap(y.Shape[attrs.Axis])
 }
 
 // piece is the view of n entries of an axis.
 func (a *layout) piece(y *Value, axis, start, n int) *Value {
 	shape := append(op.Shape{}, y.Shape...)
 	shape[axis] = n
-	v := &Value{Shape: shape, Dtype: y.Dtype}
-	v.part(y, axis, start)
+	v := &Value{Shape: shape, Dtype: y.Dtype, home: &home{in: y, axis: axis, start: start}}
+	v.settle()
 	return v
 }
 
@@ -179,7 +175,7 @@ func (a *layout) locate(v *Value) {
 	case v.Buffer != nil:
 	case v.home != nil:
 		a.locate(v.home.in)
-		v.part(v.home.in, v.home.axis, v.home.start)
+		v.settle()
 	default:
 		v.Buffer = &Buffer{Kind: Arena, Size: v.Shape.Size()}
 		v.Strides = rowMajor(v.Shape)

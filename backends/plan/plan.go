@@ -41,7 +41,6 @@ type Layout uint8
 const (
 	Contiguous Layout = iota // row-major without gaps
 	Matrices                 // rows of the last axis without gaps, at equal distances: the leading axes step like one
-	Rows                     // the last axis without gaps, any strides on the others
 	Strided                  // any strides
 )
 

@@ -12,10 +12,12 @@ type view struct {
 	index int // which output, for Split
 }
 
-// home is the place of a value inside another one: the entries from start on of an axis, or all of it when axis is negative.
+// home is the place of a value inside another one: the entries from start on of an axis, or all of it when axis is negative. What lies
+// there is the first of the views through which the value is seen, or, without any, the value itself.
 type home struct {
 	in          *Value
 	axis, start int
+	through     []*Value // each a view of the next, the last of the value
 }
 
 // rowMajor are the strides of a contiguous tensor.
@@ -48,13 +50,10 @@ func within(s op.Shape, strides []int, l Layout) bool {
 	switch l {
 	case Strided:
 		return true
-	case Rows, Matrices:
+	case Matrices:
 		last := len(s) - 1
 		if last >= 0 && s[last] > 1 && strides[last] != 1 {
 			return false
-		}
-		if l == Rows || last < 0 {
-			return true
 		}
 		next := -1 // the leading axis to the right that is longer than 1
 		for i := last - 1; i >= 0; i-- {
@@ -154,10 +153,40 @@ func reshaped(from op.Shape, strides []int, to op.Shape) ([]int, bool) {
 	return out, true
 }
 
-// part sets v to the entries from start on of an axis of w, or to all of w when axis is negative.
-func (v *Value) part(w *Value, axis, start int) {
-	v.Buffer, v.Offset, v.Strides = w.Buffer, w.Offset, w.Strides
-	if axis >= 0 && v.Shape.Size() > 0 {
-		v.Offset += start * w.Strides[axis]
+// settle gives v, which has a home, its place in it.
+func (v *Value) settle() {
+	h := v.home
+	v.Buffer, v.Offset, v.Strides = h.in.Buffer, h.in.Offset, h.strides(h.in.Strides)
+	if h.axis >= 0 && v.Shape.Size() > 0 {
+		v.Offset += h.start * h.in.Strides[h.axis]
 	}
+}
+
+// strides are those of the value in a home that has the given ones; nil if the views can't be undone.
+func (h *home) strides(of []int) []int {
+	for _, w := range h.through {
+		if of = undo(w, of); of == nil {
+			return nil
+		}
+	}
+	return of
+}
+
+// undo gives the strides of what a view shows from the strides of the view; nil if they don't say.
+func undo(w *Value, strides []int) []int {
+	from := w.view.of
+	switch w.view.op {
+	case op.StopGradient:
+		return strides
+	case op.Transpose:
+		out := make([]int, len(strides))
+		for i, axis := range w.view.attrs.(op.TransposeAttrs).Perm {
+			out[axis] = strides[i]
+		}
+		return out
+	case op.Reshape:
+		out, _ := reshaped(w.Shape, strides, from.Shape)
+		return out
+	}
+	return nil
 }
