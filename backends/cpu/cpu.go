@@ -9,9 +9,6 @@ package cpu
 
 import (
 	"fmt"
-	"os"
-	"runtime"
-	"strings"
 
 	"forge/backends"
 	"forge/backends/cpu/kernel"
@@ -41,19 +38,6 @@ func (b *backend) Device() string {
 		threads = fmt.Sprintf("%d threads", n)
 	}
 	return fmt.Sprintf("%s, %s, %s", processor(), kernel.CurrentLevel(), threads)
-}
-
-// processor is the model of the processor where the system tells it, else its architecture.
-func processor() string {
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err == nil {
-		for line := range strings.Lines(string(text)) {
-			if name, model, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				return strings.TrimSpace(model)
-			}
-		}
-	}
-	return runtime.GOARCH
 }
 
 func (b *backend) NewStore() backends.Store { return &store{storages: map[string]*storage{}} }

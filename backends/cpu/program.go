@@ -44,9 +44,8 @@ func newProgram(pool *kernel.Pool, p *plan.Plan, s *store, o backends.Options) (
 			return nil, fmt.Errorf("cpu: storage %s is %v, the graph wants %v", v.Buffer.Name, t, v.Type())
 		}
 	}
-	const most = 1 << 40
-	if p.ArenaSize > most/4 {
-		return nil, fmt.Errorf("cpu: the graph needs %d bytes for its values", 4*p.ArenaSize)
+	if err := checkMemory("the graph "+p.Name+" with its storages", p.ArenaSize, s.size); err != nil {
+		return nil, err
 	}
 	g.arena = alignedFloats(int(p.ArenaSize))
 	for _, v := range p.Inputs {

@@ -11,6 +11,7 @@ import (
 type store struct {
 	names    []string
 	storages map[string]*storage
+	size     int64 // values in all
 }
 
 type storage struct {
@@ -26,6 +27,10 @@ func (s *store) Create(name string, t op.Type) error {
 		return nil
 	}
 	shape := append(op.Shape{}, t.Shape...)
+	if err := checkMemory("storage "+name+" with those before it", int64(shape.Size()), s.size); err != nil {
+		return err
+	}
+	s.size += int64(shape.Size())
 	s.storages[name] = &storage{op.Type{Shape: shape, Dtype: t.Dtype}, alignedFloats(shape.Size())}
 	s.names = append(s.names, name)
 	return nil
