@@ -68,7 +68,12 @@ func (e *expander) file() string {
 	for _, u := range e.uses {
 		text += u + "\n"
 	}
-	return text + "\n# " + expandedMark + e.source() + "\n" + body
+	text += "\n# " + expandedMark + e.source() + "\n" + body
+	f, diags := dsl.Parse(e.recipe.File, text)
+	if diags.HasErrors() { // larger than a file may be
+		return text
+	}
+	return dsl.Format(f)
 }
 
 // printed is what f prints.

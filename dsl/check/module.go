@@ -5,6 +5,7 @@ import (
 	"path"
 	"sort"
 	"strings"
+	"sync"
 
 	"forge/dsl"
 	"forge/dsl/diag"
@@ -61,11 +62,15 @@ type Plugins interface {
 // functions are the functions on numbers.
 var functions = map[string]bool{"sqrt": true, "exp": true, "log": true, "abs": true, "min": true, "max": true}
 
-// loadPrelude reads the prelude and the standard blocks: one module whose names are known everywhere.
-func (c *checker) loadPrelude() {
-	m := &Module{Name: dsl.PreludeName, c: c, key: "prelude", decls: map[string]*decl{}, uses: map[string]*use{}}
-	c.prelude = m
-	c.addFile(m, dsl.PreludeName, dsl.PreludeSource, true)
+// preludeTrees are the parsed prelude and standard blocks. Trees are never changed, so every run shares them.
+var preludeTrees = sync.OnceValue(func() []*dsl.File {
+	read := func(f *dsl.File, diags diag.List) *dsl.File {
+		if diags.HasErrors() {
+			panic("check: the standard blocks have errors: " + diags.Error())
+		}
+		return f
+	}
+	files := []*dsl.File{read(dsl.ParseHeader(dsl.PreludeName, dsl.PreludeSource))}
 	entries, err := fs.ReadDir(std.FS, ".")
 	if err != nil {
 		panic("check: the standard blocks cannot be listed: " + err.Error())
@@ -75,7 +80,18 @@ func (c *checker) loadPrelude() {
 		if err != nil {
 			panic("check: the standard blocks cannot be read: " + err.Error())
 		}
-		c.addFile(m, "std/"+e.Name(), string(source), false)
+		files = append(files, read(dsl.Parse("std/"+e.Name(), string(source))))
+	}
+	return files
+})
+
+// loadPrelude declares the prelude and the standard blocks: one module whose names are known everywhere.
+func (c *checker) loadPrelude() {
+	m := &Module{Name: dsl.PreludeName, c: c, key: "prelude", decls: map[string]*decl{}, uses: map[string]*use{}}
+	c.prelude = m
+	for _, f := range preludeTrees() {
+		c.sources[f.Name] = f.Source
+		c.addTree(m, f)
 	}
 }
 
@@ -94,11 +110,15 @@ func (c *checker) addFile(m *Module, name, source string, header bool) *dsl.File
 		m.broken = true
 		c.broken[name] = true
 	}
+	c.addTree(m, f)
+	return f
+}
+
+func (c *checker) addTree(m *Module, f *dsl.File) {
 	m.Files = append(m.Files, f)
 	for _, d := range f.Decls {
 		c.declare(m, f, d)
 	}
-	return f
 }
 
 func (c *checker) declare(m *Module, file *dsl.File, d dsl.Decl) {

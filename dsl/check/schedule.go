@@ -473,7 +473,7 @@ func (c *checker) tooShort(p *Piece, r batchRun, site scheduleSite) *diag.Diagno
 		d.FixWith(p.length, near)
 	}
 	which := "a step of `" + site.stage + "` then"
-	if r.step == 0 {
+	if p.Start == 0 {
 		which = "the first step of `" + site.stage + "` already"
 	}
 	return d.Helpf("%s reads %s (batch %d × seq %d)", which, Quantity{r.perStep, Tokens}, r.batch, r.perStep/r.batch)
