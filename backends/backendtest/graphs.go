@@ -104,9 +104,7 @@ func (g *grower) grow() {
 			return
 		}
 		cut := 1 + g.random.IntN(n-1)
-		for _, part := range g.b.Apply(op.Split, op.SplitAttrs{Axis: axis, Sizes: []int{cut, n - cut}}, x) {
-			g.values = append(g.values, part)
-		}
+		g.values = append(g.values, g.b.Apply(op.Split, op.SplitAttrs{Axis: axis, Sizes: []int{cut, n - cut}}, x)...)
 		return
 	case 7:
 		n := shape[axis]
