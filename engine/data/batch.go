@@ -15,6 +15,7 @@ type Batch struct {
 	Targets []int32   // [B, T], the next token; −1 at the end of a document and after the end of the text
 	MTP     [][]int32 // depth k = 1… at index k−1: [B, T−k], the token k+1 after; −1 if it lies in another document
 	Labels  int       // targets that are not −1
+	Bytes   int       // of the text of these
 }
 
 // NewBatch makes a batch with labels for the given number of multi-token prediction depths.
@@ -49,7 +50,7 @@ func (a *arrangement) cut(seq int, pack bool) {
 	a.ends = a.ends[:0]
 	total := int64(0)
 	for _, i := range a.order {
-		size := a.source.documents[i].size
+		size := a.source.length(i)
 		if pack {
 			total += size
 		} else {
@@ -63,15 +64,15 @@ func (a *arrangement) cut(seq int, pack bool) {
 	}
 }
 
-// window is room for one sequence: its text and, for each token, where its document ends in the window.
+// window is room for one sequence: its tokens and, for each, where its document ends in the window.
 type window struct {
-	text []byte
-	end  []int
+	tokens []int32
+	end    []int
 }
 
 // load reads sequence j into w: seq+1 tokens, fewer at the end of the text or document.
 func (a *arrangement) load(j int, w *window) error {
-	w.text = w.text[:0]
+	w.tokens = w.tokens[:0]
 	w.end = w.end[:0]
 	want := a.seq + 1
 	at := int64(j) * int64(a.seq) // of the joined text
@@ -86,12 +87,12 @@ func (a *arrangement) load(j int, w *window) error {
 	if !a.pack {
 		first *= int64(a.seq)
 	}
-	for ; k < len(a.order) && len(w.text) < want; k++ {
+	for ; k < len(a.order) && len(w.tokens) < want; k++ {
 		i := a.order[k]
-		n := int(min(a.source.documents[i].size-first, int64(want-len(w.text))))
-		from := len(w.text)
-		w.text = append(w.text, make([]byte, n)...)
-		if err := a.source.read(i, first, w.text[from:]); err != nil {
+		n := int(min(a.source.length(i)-first, int64(want-len(w.tokens))))
+		from := len(w.tokens)
+		w.tokens = append(w.tokens, make([]int32, n)...)
+		if err := a.source.read(i, first, w.tokens[from:]); err != nil {
 			return err
 		}
 		for range n {
@@ -105,16 +106,17 @@ func (a *arrangement) load(j int, w *window) error {
 	return nil
 }
 
-// fill writes a window into row r of the batch.
-func (b *Batch) fill(r int, w *window) {
+// fill writes a window into row r of the batch; bytes says how long the text of each token is.
+func (b *Batch) fill(r int, w *window, bytes []int32) {
 	tokens, targets := b.Tokens[r*b.T:(r+1)*b.T], b.Targets[r*b.T:(r+1)*b.T]
 	for i := range tokens {
 		tokens[i] = 0
-		if i < len(w.text) {
-			tokens[i] = int32(w.text[i])
+		if i < len(w.tokens) {
+			tokens[i] = w.tokens[i]
 		}
 		if targets[i] = w.label(i, i+1); targets[i] >= 0 {
 			b.Labels++
+			b.Bytes += int(bytes[targets[i]])
 		}
 	}
 	for d, all := range b.MTP {
@@ -130,7 +132,7 @@ func (b *Batch) fill(r int, w *window) {
 // label is token j as what position i is to predict: −1 if it is not of the same document.
 func (w *window) label(i, j int) int32 {
 	if i < len(w.end) && j < w.end[i] {
-		return int32(w.text[j])
+		return w.tokens[j]
 	}
 	return -1
 }
@@ -211,7 +213,7 @@ func (r *Reader) SetSeq(seq int) {
 
 // Next fills the batch, whose T must be the reader's sequence length, with the sequences that follow.
 func (r *Reader) Next(b *Batch) error {
-	b.Labels = 0
+	b.Labels, b.Bytes = 0, 0
 	for row := range b.B {
 		i := r.choose()
 		p, at := &r.parts[i], &r.position.Sources[i]
@@ -225,7 +227,7 @@ func (r *Reader) Next(b *Batch) error {
 		}
 		at.Next++
 		at.Taken++
-		b.fill(row, &r.window)
+		b.fill(row, &r.window, r.set.bytes)
 	}
 	return nil
 }
@@ -265,6 +267,7 @@ type HeldOut struct {
 	parts  []arrangement
 	n      int // sequences there are
 	take   int // sequences to read
+	bytes  []int32
 	next   int
 	window window
 }
@@ -272,7 +275,7 @@ type HeldOut struct {
 // HeldOut gives the held-out sequences; if there are more than limit tokens (0: no limit), a sample spread evenly over them, the
 // same at every call. It is nil if nothing is held out.
 func (s *Set) HeldOut(seq int, limit int64) *HeldOut {
-	h := &HeldOut{}
+	h := &HeldOut{bytes: s.bytes}
 	for _, p := range s.held {
 		a := arrangement{part: p, order: p.documents}
 		a.cut(seq, s.pack)
@@ -297,10 +300,10 @@ func (h *HeldOut) Rewind() { h.next = 0 }
 
 // Next fills the batch; the rows after the last sequence have no labels. It gives the number of rows filled, 0 at the end.
 func (h *HeldOut) Next(b *Batch) (int, error) {
-	b.Labels = 0
+	b.Labels, b.Bytes = 0, 0
 	rows := 0
 	for row := range b.B {
-		h.window.text, h.window.end = h.window.text[:0], h.window.end[:0]
+		h.window.tokens, h.window.end = h.window.tokens[:0], h.window.end[:0]
 		if h.next < h.take {
 			if err := h.load(int(int64(h.next) * int64(h.n) / int64(h.take))); err != nil {
 				return 0, err
@@ -308,7 +311,7 @@ func (h *HeldOut) Next(b *Batch) (int, error) {
 			h.next++
 			rows++
 		}
-		b.fill(row, &h.window)
+		b.fill(row, &h.window, h.bytes)
 	}
 	return rows, nil
 }

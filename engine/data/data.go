@@ -1,6 +1,8 @@
 // Package data turns a recipe's sources into batches of tokens. In flows a checked data section; Open lists its documents, hashes
 // every text and splits off the held-out share; a Reader then fills batches with tokens and labels in an order that depends on the
-// shuffle seed and the texts alone. Texts stay in their files: memory holds an index of the documents. Nothing is written.
+// shuffle seed and the texts alone. Texts stay in their files: memory holds an index of the documents. Where a token is not a byte,
+// every text is encoded once, into a file in the user's cache that later runs find by the hashes of texts and tokenizer; nothing
+// else is written.
 //
 // A position in the data is a few counters (Position): a sequence's place in the shuffled order is computed, not walked to, so a
 // run goes on after a restart exactly where it stopped.
@@ -8,8 +10,6 @@
 // The order of an epoch: documents are shuffled and joined to one long text, cut into sequences, and the sequences are visited in
 // random order, so that neighbours in a batch come from different documents. Every token of the text is a label once an epoch,
 // save the first of each document, which nothing predicts.
-//
-// A token is a byte in this build (tokenizer.Bytes), so positions in texts are positions in tokens.
 package data
 
 import (
@@ -35,8 +35,8 @@ type Set struct {
 	held    []*part
 	pack    bool
 	seed    int64
-	tokens  tokenizer.Tokenizer
 	sum     string
+	bytes   []int32 // of each token's text
 }
 
 // SourceInfo describes a source for the summary and the run's record.
@@ -45,6 +45,7 @@ type SourceInfo struct {
 	Detail    string `json:"detail"`
 	Documents int    `json:"documents"`
 	Bytes     int64  `json:"bytes"`
+	Tokens    int64  `json:"tokens"`
 	Checksum  string `json:"checksum"`
 }
 
@@ -54,9 +55,9 @@ func Open(d *check.Data, t tokenizer.Tokenizer) (*Set, error) {
 		return nil, errors.New("the recipe has no data; give it a data section with sources and a tokenizer")
 	}
 	if d.FIM > 0 {
-		return nil, fmt.Errorf("%s: `fim` needs a tokenizer with tokens that mark the gap, and `%s` has none; leave `fim` out", d.Span, t.Name())
+		return nil, fmt.Errorf("%s: this build does not rearrange documents for filling in the middle; leave `fim` out", d.Span)
 	}
-	s := &Set{pack: d.Pack, seed: d.ShuffleSeed, tokens: t}
+	s := &Set{pack: d.Pack, seed: d.ShuffleSeed, bytes: tokenBytes(t)}
 	h := sha256.New()
 	for _, recipe := range d.Sources {
 		if !(recipe.Weight > 0) || math.IsInf(recipe.Weight, 1) {
@@ -69,6 +70,10 @@ func Open(d *check.Data, t tokenizer.Tokenizer) (*Set, error) {
 			return nil, err
 		}
 		s.sources = append(s.sources, src)
+		if err := src.tokenize(t); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("%s: %w", recipe.Span, err)
+		}
 		fmt.Fprintln(h, src.sum)
 	}
 	if len(s.sources) == 0 {
@@ -79,7 +84,7 @@ func Open(d *check.Data, t tokenizer.Tokenizer) (*Set, error) {
 	longest := int64(0)
 	for _, p := range s.train {
 		for _, i := range p.documents {
-			longest = max(longest, p.source.documents[i].size)
+			longest = max(longest, p.source.length(i))
 		}
 	}
 	if longest < 2 {
@@ -103,11 +108,14 @@ func OpenFile(path string, t tokenizer.Tokenizer) (*Set, error) {
 		return nil, fmt.Errorf("%s holds %d bytes of text: there is nothing to predict", path, src.bytes)
 	}
 	src.checksum()
+	if err := src.tokenize(t); err != nil {
+		return nil, err
+	}
 	all := &part{source: src}
 	for i := range src.documents {
 		all.documents = append(all.documents, int32(i))
 	}
-	return &Set{sources: []*source{src}, held: []*part{all}, pack: true, tokens: t, sum: src.sum}, nil
+	return &Set{sources: []*source{src}, held: []*part{all}, pack: true, bytes: tokenBytes(t), sum: src.sum}, nil
 }
 
 // split decides for each document whether it is held out: by a hash of the seed and its text, so that the same text lands on the
@@ -149,7 +157,7 @@ func (s *Set) split(d *check.Data) {
 	for si, src := range s.sources {
 		train, out := &part{source: src}, &part{source: src}
 		for i := range src.documents {
-			if !s.pack && src.documents[i].size < 2 {
+			if !s.pack && src.length(int32(i)) < 2 {
 				continue // alone in its sequence, it has nothing to predict
 			}
 			p := train
@@ -178,7 +186,7 @@ func (s *Set) Checksum() string { return s.sum }
 func (s *Set) Sources() []SourceInfo {
 	list := make([]SourceInfo, len(s.sources))
 	for i, src := range s.sources {
-		list[i] = SourceInfo{src.recipe.Kind, src.detail, len(src.documents), src.bytes, src.sum}
+		list[i] = SourceInfo{src.recipe.Kind, src.detail, len(src.documents), src.bytes, src.count(), src.sum}
 	}
 	return list
 }
@@ -192,7 +200,7 @@ func (s *Set) HeldOutTokens() int64 { return countTokens(s.held) }
 func countTokens(parts []*part) (n int64) {
 	for _, p := range parts {
 		for _, i := range p.documents {
-			n += p.source.documents[i].size
+			n += p.source.length(i)
 		}
 	}
 	return n
@@ -211,7 +219,7 @@ func (s *Set) Prompts(n, size int) ([]string, error) {
 	for k := range n {
 		i := p.documents[k*len(p.documents)/n]
 		text := make([]byte, min(p.source.documents[i].size, int64(size)))
-		if err := p.source.read(i, 0, text); err != nil {
+		if err := p.source.readText(i, 0, text); err != nil {
 			return nil, err
 		}
 		prompt := strings.ToValidUTF8(string(text), "")
@@ -226,7 +234,7 @@ func (s *Set) Prompts(n, size int) ([]string, error) {
 // Close closes the files.
 func (s *Set) Close() error {
 	for _, src := range s.sources {
-		src.open.close()
+		src.close()
 	}
 	return nil
 }

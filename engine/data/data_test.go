@@ -378,6 +378,88 @@ func TestPrompts(t *testing.T) {
 	}
 }
 
+// pairs is a tokenizer whose tokens are pairs of bytes; a byte left over is paired with 255.
+type pairs struct{ tokenizer.Tokenizer }
+
+func (pairs) Name() string { return "pairs" }
+func (pairs) Hash() string { return "pairs" }
+func (pairs) Vocab() int   { return 1 << 16 }
+
+func (pairs) Encode(dst []int32, text []byte) []int32 {
+	for len(text) > 1 {
+		dst, text = append(dst, int32(text[0])|int32(text[1])<<8), text[2:]
+	}
+	if len(text) > 0 {
+		dst = append(dst, int32(text[0])|255<<8)
+	}
+	return dst
+}
+
+func (pairs) Decode(dst []byte, tokens ...int32) []byte {
+	for _, t := range tokens {
+		dst = append(dst, byte(t))
+		if t>>8 != 255 {
+			dst = append(dst, byte(t>>8))
+		}
+	}
+	return dst
+}
+
+// TestTokensAreCached reads texts with a tokenizer whose tokens are not bytes: once encoding them, once from the cache, once with a
+// damaged cache.
+func TestTokensAreCached(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	t.Setenv("HOME", cache)
+	t.Setenv("LocalAppData", cache)
+	dir := folder(t, map[string]string{"a": "one two", "b": "x", "c": strings.Repeat("ab", 50)})
+	read := func() (tokens []int32, bytes int) {
+		s, err := Open(&check.Data{Sources: []check.Source{textSource(dir)}, Pack: true}, pairs{tokenizer.Bytes()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if n := s.TrainTokens(); n != 4+1+50 || s.Sources()[0].Tokens != n {
+			t.Errorf("%d tokens", n)
+		}
+		r, b := s.Reader(5), NewBatch(11, 5, 1)
+		if err := r.Next(b); err != nil {
+			t.Fatal(err)
+		}
+		if b.Labels != 3+49 {
+			t.Errorf("%d labels", b.Labels)
+		}
+		return b.Tokens, b.Bytes
+	}
+	first, bytes := read()
+	if bytes != 5+98 {
+		t.Errorf("the labels stand for %d bytes", bytes)
+	}
+	files, err := filepath.Glob(filepath.Join(cache, "*", "*", "*.tokens"))
+	if more, _ := filepath.Glob(filepath.Join(cache, "*", "*", "*", "*.tokens")); len(files) == 0 {
+		files = more
+	}
+	if err != nil || len(files) != 1 {
+		t.Fatalf("cached files %v, %v", files, err)
+	}
+	info, err := os.Stat(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := read(); !cmp.Equal(first, again) {
+		t.Error("the cache gives other tokens")
+	}
+	if later, err := os.Stat(files[0]); err != nil || later.ModTime() != info.ModTime() {
+		t.Errorf("the cache was written again, %v", err)
+	}
+	if err := os.Truncate(files[0], 70); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := read(); !cmp.Equal(first, again) {
+		t.Error("after damage to the cache other tokens come")
+	}
+}
+
 // goInstallation makes a small Go installation and points GOROOT at it.
 func goInstallation(t *testing.T) {
 	dir := folder(t, map[string]string{

@@ -33,6 +33,31 @@ type source struct {
 	sum       string // of the texts of all documents in order
 	open      handles
 	decoded   decodedLine
+	tokens    *tokenFile // nil: a token is a byte of the text
+	scratch   []byte
+}
+
+// length is the number of tokens of document i.
+func (s *source) length(i int32) int64 {
+	if s.tokens != nil {
+		return s.tokens.length(i)
+	}
+	return s.documents[i].size
+}
+
+// read fills dst with the tokens of document i from token at on.
+func (s *source) read(i int32, at int64, dst []int32) error {
+	if s.tokens != nil {
+		return s.tokens.read(i, at, dst)
+	}
+	s.scratch = resize(s.scratch, len(dst))
+	if err := s.readText(i, at, s.scratch); err != nil {
+		return err
+	}
+	for k, b := range s.scratch {
+		dst[k] = int32(b)
+	}
+	return nil
 }
 
 // decodedLine is the JSONL document that was read last: the sequences of a long line follow each other.
@@ -41,6 +66,13 @@ type decodedLine struct {
 	valid    bool
 	raw      []byte
 	text     []byte
+}
+
+func (s *source) close() {
+	s.open.close()
+	if s.tokens != nil {
+		s.tokens.close()
+	}
 }
 
 // openSource lists a source's files, reads every text once and hashes it.
@@ -135,8 +167,8 @@ func (s *source) checksum() {
 	s.sum = hex.EncodeToString(h.Sum(nil))[:16]
 }
 
-// read fills dst with the text of document i from byte at on.
-func (s *source) read(i int32, at int64, dst []byte) error {
+// readText fills dst with the text of document i from byte at on.
+func (s *source) readText(i int32, at int64, dst []byte) error {
 	d := &s.documents[i]
 	if d.line == 0 {
 		return s.readAt(d.file, d.offset+at, dst)

@@ -70,7 +70,7 @@ func (e *Evaluator) Run(ctx context.Context, h *data.HeldOut, progress func(done
 	start := time.Now()
 	h.Rewind()
 	r := &Result{}
-	sum := 0.0
+	sum, bytes := 0.0, 0.0
 	for done := 0; ; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -88,6 +88,7 @@ func (e *Evaluator) Run(ctx context.Context, h *data.HeldOut, progress func(done
 		}
 		sum += loss
 		r.Tokens += int64(e.batch.Labels)
+		bytes += float64(e.batch.Bytes)
 		done += rows
 		if progress != nil {
 			progress(done, h.Sequences())
@@ -98,7 +99,7 @@ func (e *Evaluator) Run(ctx context.Context, h *data.HeldOut, progress func(done
 	}
 	r.Loss = sum / float64(r.Tokens)
 	r.Perplexity = math.Exp(r.Loss)
-	r.BitsPerByte = r.Loss / math.Ln2 // a token is a byte
+	r.BitsPerByte = sum / math.Ln2 / max(bytes, 1)
 	r.Time = time.Since(start)
 	return r, nil
 }

@@ -84,7 +84,7 @@ type Resumed struct {
 	Warnings   []string
 }
 
-// Resume opens the run that `--resume SPEC` means and takes its files back to the checkpoint's step. SPEC is `auto` (the
+// Resume opens the run that `--resume SPEC` means; its files are as they were until TakeBack. SPEC is `auto` (the
 // newest whole checkpoint of the newest run that has one; the result is nil if none has), a step of the newest run, a run directory
 // or a checkpoint directory. dir, if not empty, is the run (--out); else runs of the recipe below base are looked at.
 func Resume(spec, base, name, dir string) (*Resumed, error) {
@@ -168,35 +168,36 @@ func resumeStep(step int64, base, name, dir string) (*Resumed, error) {
 	return resumeAt(dir, c, nil)
 }
 
-// resumeAt opens a run for writing and takes it back to a checkpoint. Later checkpoints stay on disk until the run reaches their
-// steps again, but are no longer the run's.
 func resumeAt(dir string, c *Checkpoint, warnings []string) (*Resumed, error) {
 	r, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.takeBack(c); err != nil {
-		r.Close()
-		return nil, err
-	}
 	return &Resumed{r, c, warnings}, nil
 }
 
-func (r *Run) takeBack(c *Checkpoint) error {
+// TakeBack makes c the run's latest checkpoint and takes from the metrics and samples what came after it, so that a run that is gone
+// on with leaves the same files as one that never stopped. Later checkpoints stay on disk until the run reaches their steps again,
+// but are no longer the run's.
+func (r *Run) TakeBack(c *Checkpoint) error {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
 	in, err := r.readIndex()
 	if err != nil {
 		return err
 	}
 	before := len(in.Checkpoints)
 	in.cutAfter(c.State.Step)
+	changed := len(in.Checkpoints) < before
 	if in.Latest != filepath.Base(c.Dir) {
 		in.Checkpoints = append(in.Checkpoints, indexEntry{filepath.Base(c.Dir), c.State.Step, c.State.EvalLoss})
 		in.settle()
-	} else if len(in.Checkpoints) == before {
-		return r.rewind(c.State.Step)
+		changed = true
 	}
-	if err := r.writeIndex(in); err != nil {
-		return err
+	if changed {
+		if err := r.writeIndex(in); err != nil {
+			return err
+		}
 	}
 	return r.rewind(c.State.Step)
 }

@@ -117,7 +117,23 @@ func open(dir string) (*Run, error) {
 		}
 		*f.file = opened
 	}
+	if !lock(r.log) {
+		r.Close()
+		return nil, fmt.Errorf("another process is training in %s; wait for its end, or start a run of its own", dir)
+	}
 	return r, nil
+}
+
+// Abandon closes a run that was made and never began, and removes its directory unless something else is in it.
+func (r *Run) Abandon() error {
+	err := r.Close()
+	for _, f := range []*os.File{r.metrics, r.samples, r.log} {
+		if info, statErr := os.Stat(f.Name()); statErr == nil && info.Size() == 0 {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}
+	_ = os.Remove(r.Dir) // fails, as it should, if anything is left in it
+	return err
 }
 
 // Close closes the run's files.
@@ -194,8 +210,7 @@ func (r *Run) Logf(format string, args ...any) {
 	fmt.Fprintf(r.log, "%s %s\n", time.Now().Format(time.RFC3339), strings.ReplaceAll(text, "\n", "\n    "))
 }
 
-// rewind takes back what metrics.jsonl and samples.txt hold from steps after the given one, and lines that were not finished, so
-// that a run that is gone on with leaves the same files as one that never stopped.
+// rewind takes back what metrics.jsonl and samples.txt hold from steps after the given one, and lines that were not finished.
 func (r *Run) rewind(step int64) error {
 	if err := truncateAt(r.metrics, func(line []byte) bool {
 		var m struct {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -113,6 +114,42 @@ func TestCreateCountsUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	at.Close()
+}
+
+func TestOneProcessAtATime(t *testing.T) {
+	r := create(t)
+	save(t, r, 1, content(1))
+	if _, err := Resume("auto", filepath.Dir(r.Dir), "tiny", ""); err == nil || !strings.Contains(err.Error(), "another process is training") {
+		if runtime.GOOS != "windows" {
+			t.Errorf("error %v", err)
+		}
+	}
+	r.Close()
+	resumed, err := Resume("auto", filepath.Dir(r.Dir), "tiny", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resumed.Run.Close()
+}
+
+func TestAbandon(t *testing.T) {
+	r := create(t)
+	if err := r.Abandon(); err != nil {
+		t.Fatal(err)
+	}
+	if exists(r.Dir) {
+		t.Error("the directory is still there")
+	}
+	r, err := Create(filepath.Dir(r.Dir), "tiny")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WriteRecipe("forge 1\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Abandon(); err != nil || !exists(filepath.Join(r.Dir, "recipe.forge")) {
+		t.Errorf("a run with a recipe: %v", err)
+	}
 }
 
 func TestSaveAndRead(t *testing.T) {
@@ -315,6 +352,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 	r := create(t)
 	save(t, r, 3, content(1))
 	save(t, r, 3, content(2))
+	r.Close()
 	base := filepath.Dir(r.Dir)
 	model := filepath.Join(r.checkpoints(), "step-000002", "model.safetensors")
 	if err := os.Truncate(model, 20); err != nil {
@@ -396,12 +434,16 @@ func TestResumeTakesFilesBack(t *testing.T) {
 	if err := r.AppendMetrics([]byte(`{"step":`)); err != nil {
 		t.Fatal(err)
 	}
+	r.Close()
 	for _, c := range []struct {
 		spec string
 		step int64
 	}{{"auto", 6}, {"4", 4}, {"auto", 4}, {filepath.Join(r.checkpoints(), "step-000002"), 2}, {r.Dir, 2}} {
 		resumed, err := Resume(c.spec, base, "tiny", "")
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resumed.Run.TakeBack(resumed.Checkpoint); err != nil {
 			t.Fatal(err)
 		}
 		resumed.Run.Close()

@@ -87,6 +87,9 @@ func (t *trainer) begin() error {
 	if t.From == nil {
 		t.Run.Logf("begins: %s", strings.Join(t.Args, " "))
 	} else {
+		if err := t.Run.TakeBack(t.From); err != nil {
+			return err
+		}
 		t.printf("going on after step %d from %s\n\n", t.state.Step, t.From.Dir)
 		t.Run.Logf("goes on after step %d from %s: %s", t.state.Step, t.From.Dir, strings.Join(t.Args, " "))
 	}

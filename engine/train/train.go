@@ -87,12 +87,15 @@ type trainer struct {
 	result   Result
 }
 
-// Train trains until the recipe's end, o.Steps or the cancellation of ctx. Cancelled, it finishes the step it is in, saves and
+// Train trains until the recipe's end, o.Steps or the cancellation of ctx. A new run that can't begin leaves no directory. Cancelled, it finishes the step it is in, saves and
 // returns without an error. Training that diverges, data that can't be read and disks that are full end it with an error that
 // names the last checkpoint that is whole.
 func Train(ctx context.Context, o Options) (*Result, error) {
 	t, err := prepare(o)
 	if err != nil {
+		if o.From == nil {
+			err = errors.Join(err, o.Run.Abandon())
+		}
 		return nil, err
 	}
 	defer t.close()
@@ -127,6 +130,7 @@ func prepare(o Options) (*trainer, error) {
 	}
 	t := &trainer{Options: o, store: o.Backend.NewStore()}
 	if err := t.start(); err != nil {
+		t.close()
 		return nil, err
 	}
 	return t, nil

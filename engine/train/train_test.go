@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"forge/compiler"
 	"forge/dsl/check"
 	"forge/engine/data"
 	"forge/engine/internal/fake"
@@ -87,6 +88,7 @@ func (w *world) train(o Options) *Result {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	o.Run.Close()
 	return r
 }
 
@@ -191,6 +193,7 @@ func TestResumeIsExact(t *testing.T) {
 		}
 	}
 	r, err := Train(ctx, second)
+	second.Run.Close()
 	if err != nil || !r.Interrupted || r.Step != 7 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -271,6 +274,21 @@ func TestDivergenceKeepsTheGoodCheckpoint(t *testing.T) {
 	}
 }
 
+// TestRunThatCannotBegin checks that a recipe that does not compile leaves nothing behind.
+func TestRunThatCannotBegin(t *testing.T) {
+	w := newWorld(t)
+	o := w.options("")
+	o.Compiler.Train = func(*check.Model, *check.Stage, compiler.Options) (*compiler.Training, error) {
+		return nil, errors.New("a.forge:3:4: no such thing")
+	}
+	if _, err := Train(context.Background(), o); err == nil || err.Error() != "a.forge:3:4: no such thing" {
+		t.Errorf("error %v", err)
+	}
+	if left := runs.List(w.base, "tiny"); len(left) > 0 {
+		t.Errorf("it leaves %v", left)
+	}
+}
+
 func TestOtherDataIsRefused(t *testing.T) {
 	w := newWorld(t)
 	o := w.options("")
@@ -280,6 +298,12 @@ func TestOtherDataIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	o = w.options("auto")
+	curve := readFile(t, o.Run.Dir, "metrics.jsonl")
+	defer func() {
+		if readFile(t, o.Run.Dir, "metrics.jsonl") != curve {
+			t.Error("the refused run changed the curve")
+		}
+	}()
 	if _, err := Train(context.Background(), o); err == nil || !strings.Contains(err.Error(), "the data is not what it was") || !strings.Contains(err.Error(), "step-000004") {
 		t.Errorf("error %v", err)
 	}
