@@ -24,15 +24,47 @@ func (s *Stream) Flush() []byte { return s.drain(true) }
 
 func (s *Stream) drain(end bool) []byte {
 	s.text = s.text[:0]
-	rest := s.pending
-	for len(rest) > 0 {
-		if !end && !utf8.FullRune(rest) {
-			break
-		}
-		r, size := utf8.DecodeRune(rest)
-		s.text = utf8.AppendRune(s.text, r)
-		rest = rest[size:]
+	complete := len(s.pending)
+	if !end {
+		complete -= unfinished(s.pending)
 	}
-	s.pending = append(s.pending[:0], rest...)
+	s.text = appendValid(s.text, s.pending[:complete])
+	s.pending = append(s.pending[:0], s.pending[complete:]...)
 	return s.text
+}
+
+// unfinished is the number of bytes at the end of text that begin a character and could still become one.
+func unfinished(text []byte) int {
+	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
+		b := text[len(text)-n:]
+		if utf8.RuneStart(b[0]) {
+			if !utf8.FullRune(b) {
+				return n
+			}
+			return 0
+		}
+	}
+	return 0
+}
+
+// appendValid appends text with each longest part of it that begins a character but is none, and each byte that can't begin one,
+// replaced by U+FFFD. That is what Unicode recommends (section 3.9, "maximal subparts") and Hugging Face's decoders do; Go alone
+// would replace each byte.
+func appendValid(dst, text []byte) []byte {
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if r == utf8.RuneError && size == 1 {
+			for size <= len(text) && !utf8.FullRune(text[:size]) {
+				size++
+			}
+			// The last byte looked at shows that no character comes; it may begin another one.
+			size = max(size-1, 1)
+			dst = append(dst, "\uFFFD"...)
+			text = text[size:]
+			continue
+		}
+		dst = append(dst, text[:size]...)
+		text = text[size:]
+	}
+	return dst
 }

@@ -1,6 +1,7 @@
 // Package tokenizer turns text into tokens and back. In flows the tokenizer that a recipe names; out flows a Tokenizer with a hash
 // of its behaviour, which checkpoints carry so that weights are never used with another tokenizer in silence. It knows no model
-// and no data. This build reads byte tokenizers: a token is a byte.
+// and no data. There are two kinds: bytes, where a token is a byte, and byte pair encodings, read from a Hugging Face tokenizer.json
+// or trained on documents.
 package tokenizer
 
 import (
@@ -28,13 +29,28 @@ type Tokenizer interface {
 	Decode(dst []byte, tokens ...int32) []byte
 }
 
-// New gives the tokenizer of a recipe.
-func New(t check.Tokenizer) (Tokenizer, error) {
-	if t.Kind == "bytes" {
+// Open gives the tokenizer of a recipe. For `bpe`, whose file may have fewer tokens than the recipe says (tables are often padded),
+// Vocab is the recipe's. A file that does not exist is an error that wraps fs.ErrNotExist: Train makes one.
+func Open(t check.Tokenizer) (Tokenizer, error) {
+	switch t.Kind {
+	case "bytes":
 		return Bytes(), nil
+	case "bpe":
+		b, err := ReadFile(t.Path)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t.Span, err)
+		}
+		if b.size > t.Vocab {
+			return nil, fmt.Errorf("%s: %s has %d tokens, but the recipe says `vocab = %d`", t.Span, t.Path, b.size, t.Vocab)
+		}
+		b.size = t.Vocab
+		return b, nil
 	}
-	return nil, fmt.Errorf("%s: this build reads byte tokenizers, not `%s`; write `tokenizer = bytes()` and `vocab = 256`", t.Span, t.Kind)
+	return nil, fmt.Errorf("%s: forge has no tokenizer `%s`; write `bytes()` or `bpe(path, vocab)`", t.Span, t.Kind)
 }
+
+// New is Open.
+func New(t check.Tokenizer) (Tokenizer, error) { return Open(t) }
 
 // Bytes is the tokenizer whose tokens are the 256 bytes. It encodes any input, also what is no UTF-8, and gives it back exactly.
 func Bytes() Tokenizer { return byteTokenizer{} }
