@@ -3,6 +3,7 @@ package check
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -113,5 +114,19 @@ func TestAcceptedBlocks(t *testing.T) {
 			checkBody(t, l.Body(r.Model.stateAxes()), seen)
 		}
 		r.Model.Count()
+	}
+}
+
+// Every code of section 19 that is about blocks has a wrong file.
+func TestBlockCodesCovered(t *testing.T) {
+	a, err := txtar.ParseFile("testdata/blocks.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := string(txtar.Format(a))
+	for n := 200; n <= 221; n++ {
+		if code := fmt.Sprintf("-- E%d_", n); !strings.Contains(all, code) {
+			t.Errorf("no wrong file for E%d", n)
+		}
 	}
 }

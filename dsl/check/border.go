@@ -183,6 +183,10 @@ func (w *walker) enter(n *Node, x *dsl.Call, p *partValue, args []*tensor) bool 
 		n.Body, n.Axes = body, body.OutAxes
 		return p.promised == nil || w.kept(n, p, in)
 	}
+	if n.Op == "scan" && p.block.def == nil {
+		n.Axes = in[0] // a step that is given later: its type can't say more
+		return true
+	}
 	axes, fault := w.signature(p.block, in)
 	if fault != nil {
 		w.fail(place(fault))

@@ -60,7 +60,7 @@ func (w *walker) call(x *dsl.Call, n int) Value {
 
 // applyName applies what a name of the block stands for.
 func (w *walker) applyName(x *dsl.Call, id *dsl.Name, ix *dsl.Index) Value {
-	if e := w.use(id.Name); e.kind == "part" && e.absent {
+	if e := w.use(id.Name); e != nil && e.kind == "part" && e.absent {
 		w.arguments(x)
 		return w.absent(e, id.Ident)
 	}

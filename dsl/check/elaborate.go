@@ -28,7 +28,8 @@ type walker struct {
 	foreign map[string]*Axis // axes that results of parts brought along, by name
 	rest    []*Axis          // what `..` stands for
 
-	computing []*entry // equations being evaluated, outermost first
+	optional  *dsl.Cond // the effect at hand, where an arm may be none: then there is no effect
+	computing []*entry  // equations being evaluated, outermost first
 	diags     diag.List
 	silent    bool // unknown names were reported: unused ones may follow from it
 	stopped   bool // the body is too large to be read on

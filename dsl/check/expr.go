@@ -144,8 +144,13 @@ func (w *walker) cond(x *dsl.Cond, n int) Value {
 
 // either joins the arms of a condition that is not decided where the block is defined: both are checked.
 func (w *walker) either(x *dsl.Cond, a, b Value) Value {
-	if isBad(a) || isBad(b) {
+	switch {
+	case isBad(a) || isBad(b):
 		return bad
+	case x == w.optional && isNone(a):
+		return b
+	case x == w.optional && isNone(b):
+		return a
 	}
 	ta, isA := a.(*tensor)
 	tb, isB := b.(*tensor)

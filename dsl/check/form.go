@@ -236,13 +236,15 @@ func formConv(w *walker, k *primCall) Value {
 	if !w.alongSeq(k) {
 		return bad
 	}
+	for _, a := range k.on[1:] {
+		if a.Runtime() {
+			return w.fail(diag.New("E210", bracketSpan(k.x, a.Name), "", "`conv` slides over `seq` and can't sum over `%s`", a.Name))
+		}
+	}
 	x, f, tap := k.args[0], k.args[1], k.on[1]
 	contracted := k.on[2:]
 	if !w.acts(k.x, "conv", append([]*Axis{SeqAxis}, contracted...), x, 0, 2) || !w.acts(k.x, "conv", k.on[1:], f, 1, 2) {
 		return bad
-	}
-	if tap.Runtime() {
-		return w.fail(diag.New("E210", bracketSpan(k.x, tap.Name), "", "the taps of `conv` have an axis with a size"))
 	}
 	if hasAxis(x.axes, tap) {
 		return w.fail(diag.New("E207", x.at, "this is "+w.text(x.axes), "`conv` slides over `seq`: its first operand has no taps `%s`", w.nameOf(tap)))
@@ -268,6 +270,9 @@ func (w *walker) scan(x, inner *dsl.Call, ix *dsl.Index) Value {
 	}
 	k := &primCall{x: inner, p: primitives["scan"], on: on}
 	if len(on) != 1 || ix.Arrow || len(inner.Args) != 2 || len(args) == 0 {
+		for _, a := range inner.Args {
+			w.expr(a.Value)
+		}
 		return formScan(w, &primCall{x: x, p: k.p})
 	}
 	if !w.alongSeq(k) {
@@ -284,6 +289,9 @@ func (w *walker) scan(x, inner *dsl.Call, ix *dsl.Index) Value {
 	start := w.tensor(inner.Args[1].Value)
 	if start == nil {
 		return bad
+	}
+	if hasAxis(start.axes, SeqAxis) {
+		return w.fail(diag.New("E207", inner.Args[1].Span, "this is "+w.text(start.axes), "the start of `scan` is the same for every token: it has no `seq`"))
 	}
 	in := []*tensor{start}
 	var shared []*Axis

@@ -269,7 +269,9 @@ func (w *walker) result(s *dsl.Return) {
 
 // effect evaluates an update, loss or metric; one whose value is none does not exist.
 func (w *walker) effect(s *dsl.Effect) {
+	w.optional, _ = dsl.Unparen(s.Value).(*dsl.Cond)
 	v := w.expr(s.Value)
+	w.optional = nil
 	if isBad(v) || isNone(v) {
 		if isBad(v) && s.Kind == "update" {
 			w.use(s.Name.Name)

@@ -21,8 +21,8 @@ type mutation struct {
 	do, undo   func()
 }
 
-// preludeFiles parses the prelude and the standard blocks.
-func preludeFiles(t testing.TB) []*dsl.File {
+// parsedPrelude parses the prelude and the standard blocks.
+func parsedPrelude(t testing.TB) []*dsl.File {
 	t.Helper()
 	prelude, _ := dsl.ParseHeader(dsl.PreludeName, dsl.PreludeSource)
 	files := []*dsl.File{prelude}
@@ -224,7 +224,7 @@ func mutationsOf(files []*dsl.File, b *dsl.Block) []mutation {
 var mutationBars = map[string]float64{"axis swapped": 0.985, "axis left out": 0.9375, "tensor swapped": 0.92, "causal removed": 1}
 
 func TestMutations(t *testing.T) {
-	files := preludeFiles(t)
+	files := parsedPrelude(t)
 	total, refused := map[string]int{}, map[string]int{}
 	var survivors []string
 	for _, f := range files {
