@@ -7,12 +7,14 @@ import (
 
 	"forge/backends"
 	"forge/backends/cpu"
+	"forge/backends/reference"
 	"forge/dsl/check"
 )
 
 // devices are the backends of this binary by the names that --device and recipes give them.
 var devices = map[string]func(threads int) (backends.Backend, error){
-	"cpu": cpu.New,
+	"cpu":       cpu.New,
+	"reference": func(int) (backends.Backend, error) { return reference.New(), nil },
 }
 
 // deviceNames are the values of --device.

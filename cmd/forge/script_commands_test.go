@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 // scriptCommands are what scripts can do beside running forge.
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"alike":    alike,
 	"exits":    exits,
 	"falls":    falls,
 	"same":     same,
@@ -46,6 +48,26 @@ func falls(ts *testscript.TestScript, neg bool, args []string) {
 	last, isToo := steps[len(steps)-1][args[0]].(float64)
 	if !isNumber || !isToo || !(last < first) {
 		ts.Fatalf("%s does not fall: %v, then %v", args[0], steps[0][args[0]], steps[len(steps)-1][args[0]])
+	}
+}
+
+// alike is `alike RUN RUN`: the losses and gradient norms of two runs agree to four digits, as those of two devices must.
+func alike(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: alike RUN RUN")
+	}
+	one, two := readMetrics(ts, filepath.Join(args[0], "metrics.jsonl")), readMetrics(ts, filepath.Join(args[1], "metrics.jsonl"))
+	if len(one) != len(two) {
+		ts.Fatalf("%d steps and %d steps", len(one), len(two))
+	}
+	for i := range one {
+		for _, field := range []string{"loss", "main_loss", "grad_norm"} {
+			x, isNumber := one[i][field].(float64)
+			y, isToo := two[i][field].(float64)
+			if !isNumber || !isToo || !(math.Abs(x-y) <= 1e-4*math.Abs(x)) {
+				ts.Fatalf("step %d: %s is %v and %v", i+1, field, one[i][field], two[i][field])
+			}
+		}
 	}
 }
 
