@@ -1,4 +1,4 @@
-// Command avo writes the AVX2 assembly of package kernel.
+// Command avo writes the AVX2 and AVX-512 assembly of package kernel.
 //
 // One run writes one family of routines: an assembly file (-out) and the Go
 // file that declares its functions (-stubs). The go:generate lines in
@@ -20,6 +20,7 @@ import (
 // families maps the name given by -family to the function that emits it.
 var families = map[string]func(){
 	"gemm":   gemmFamily,
+	"peak":   peakFamily,
 	"rows":   rowsFamily,
 	"spin":   spinFamily,
 	"vector": vectorFamily,

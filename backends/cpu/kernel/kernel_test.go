@@ -6,14 +6,10 @@ import (
 	"testing"
 )
 
-// onLevels runs a test on the portable level and on the best one.
+// onLevels runs a test on every level that the processor has.
 func onLevels(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	levels := []Level{Portable}
-	if BestLevel() != Portable {
-		levels = append(levels, BestLevel())
-	}
-	for _, level := range levels {
+	for _, level := range Levels() {
 		t.Run(level.String(), func(t *testing.T) {
 			previous, err := SetLevel(level)
 			if err != nil {

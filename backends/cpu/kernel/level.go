@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 )
 
@@ -13,14 +14,15 @@ type Level int
 const (
 	Portable Level = iota // plain Go
 	AVX2                  // amd64 with AVX2 and FMA
+	AVX512                // and AVX-512 F, BW, DQ, VL; BF16 and VNNI are used where the processor has them
 )
 
+// levelNames are the values of FORGE_CPU.
+var levelNames = [...]string{Portable: "portable", AVX2: "avx2", AVX512: "avx512"}
+
 func (l Level) String() string {
-	switch l {
-	case Portable:
-		return "portable"
-	case AVX2:
-		return "avx2"
+	if l >= 0 && int(l) < len(levelNames) {
+		return levelNames[l]
 	}
 	return fmt.Sprintf("Level(%d)", int(l))
 }
@@ -66,37 +68,79 @@ type routines struct {
 	gemm   gemmRoutines
 	vector vectorRoutines
 	rows   rowRoutines
+	peak   peakRoutines
 }
+
+// supported are the levels of this processor, the lowest first.
+var supported = supportedRoutines()
 
 // active is the table in use.
 var active atomic.Pointer[routines]
 
+// environmentFault is what is wrong with FORGE_CPU.
+var environmentFault error
+
 func init() {
-	best := bestRoutines()
-	if os.Getenv("FORGE_CPU") == Portable.String() {
-		best = &portableRoutines
+	wanted := os.Getenv("FORGE_CPU")
+	level := supported[len(supported)-1].level
+	if wanted != "" {
+		if level, environmentFault = parseLevel(wanted); environmentFault != nil {
+			level = supported[len(supported)-1].level
+		}
 	}
-	active.Store(best)
+	active.Store(routinesOf(level))
+}
+
+// parseLevel finds a level of this processor by its name.
+func parseLevel(name string) (Level, error) {
+	var names []string
+	for _, r := range supported {
+		if r.level.String() == name {
+			return r.level, nil
+		}
+		names = append(names, r.level.String())
+	}
+	return 0, fmt.Errorf("FORGE_CPU=%s: this processor has %s", name, strings.Join(names, ", "))
+}
+
+// EnvironmentFault says that the environment variable FORGE_CPU names no level
+// of this processor; the best one is used then. It is nil if all is well.
+func EnvironmentFault() error { return environmentFault }
+
+// routinesOf is the table of a level, nil if the processor lacks it.
+func routinesOf(level Level) *routines {
+	for _, r := range supported {
+		if r.level == level {
+			return r
+		}
+	}
+	return nil
 }
 
 // CurrentLevel is the level that the kernels run on.
 func CurrentLevel() Level { return active.Load().level }
 
+// Levels are the levels that this processor supports, the lowest first.
+func Levels() []Level {
+	var levels []Level
+	for _, r := range supported {
+		levels = append(levels, r.level)
+	}
+	return levels
+}
+
 // BestLevel is the highest level that this processor supports.
-func BestLevel() Level { return bestRoutines().level }
+func BestLevel() Level { return supported[len(supported)-1].level }
 
 // SetLevel chooses the level, for tests and measurements, and returns the one
 // that was in use. It fails when the processor lacks the level. Kernels that
 // are running finish on the level they began with or on the new one.
 func SetLevel(level Level) (previous Level, err error) {
 	previous = CurrentLevel()
-	switch {
-	case level == Portable:
-		active.Store(&portableRoutines)
-	case level == bestRoutines().level:
-		active.Store(bestRoutines())
-	default:
+	r := routinesOf(level)
+	if r == nil {
 		return previous, fmt.Errorf("kernel: this processor does not support level %v", level)
 	}
+	active.Store(r)
 	return previous, nil
 }

@@ -3,6 +3,7 @@ package kernel
 import "golang.org/x/sys/cpu"
 
 //go:generate go run -C ../../../tools ./avo -family gemm -pkg kernel -out ../backends/cpu/kernel/gemm_amd64.s -stubs ../backends/cpu/kernel/gemm_amd64.go
+//go:generate go run -C ../../../tools ./avo -family peak -pkg kernel -out ../backends/cpu/kernel/peak_amd64.s -stubs ../backends/cpu/kernel/peak_amd64.go
 //go:generate go run -C ../../../tools ./avo -family vector -pkg kernel -out ../backends/cpu/kernel/vector_amd64.s -stubs ../backends/cpu/kernel/vector_amd64.go
 //go:generate go run -C ../../../tools ./avo -family rows -pkg kernel -out ../backends/cpu/kernel/rows_amd64.s -stubs ../backends/cpu/kernel/rows_amd64.go
 //go:generate go run -C ../../../tools ./avo -family spin -pkg kernel -out ../backends/cpu/kernel/spin_amd64.s -stubs ../backends/cpu/kernel/spin_amd64.go
@@ -37,6 +38,7 @@ var avx2Routines = routines{
 		rotatePairs:  rotatePairsAVX2,
 		adamW:        adamWAVX2,
 	},
+	peak: peakRoutines{float32s: routineOfRounds{peakFMAAVX2, 12 * 8 * 2}},
 }
 
 var avx2Vector = vectorRoutines{
@@ -78,11 +80,30 @@ var avx2Vector = vectorRoutines{
 	maximum:      maximumAVX2,
 }
 
-func bestRoutines() *routines {
-	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
-		return &avx2Routines
+// avx512Routines is AVX2's table with what AVX-512 does better. On the cores it
+// was measured on (Zen 4) its float32 throughput is that of AVX2, so what it
+// adds are the dot products of narrower types.
+func avx512Routines() *routines {
+	r := avx2Routines
+	r.level = AVX512
+	if cpu.X86.HasAVX512BF16 {
+		r.peak.bf16Dot = routineOfRounds{peakBF16AVX512, 12 * 16 * 2 * 2}
 	}
-	return &portableRoutines
+	if cpu.X86.HasAVX512VNNI {
+		r.peak.int8Dot = routineOfRounds{peakInt8AVX512, 12 * 16 * 4 * 2}
+	}
+	return &r
+}
+
+func supportedRoutines() []*routines {
+	all := []*routines{&portableRoutines}
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		all = append(all, &avx2Routines)
+		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL {
+			all = append(all, avx512Routines())
+		}
+	}
+	return all
 }
 
 // pause keeps the core waiting for roughly n·50 cycles without loading it.

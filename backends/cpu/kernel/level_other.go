@@ -4,7 +4,7 @@ package kernel
 
 import "runtime"
 
-func bestRoutines() *routines { return &portableRoutines }
+func supportedRoutines() []*routines { return []*routines{&portableRoutines} }
 
 // pause gives the processor to another goroutine.
 func pause(int) { runtime.Gosched() }

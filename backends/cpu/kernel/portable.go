@@ -17,6 +17,7 @@ var portableRoutines = routines{
 	},
 	vector: portableVector,
 	rows:   portableRows,
+	peak:   peakRoutines{float32s: routineOfRounds{multiplyAddPortable, 8 * 2}},
 }
 
 // portableTileCols is the width of the portable tile: two rows of it and one
