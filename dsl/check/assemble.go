@@ -44,7 +44,7 @@ func (c *checker) recipe(t *Table) *Recipe {
 	if !ok {
 		return nil
 	}
-	if !a.sameWeights() || !a.modelSchedules() || !a.patterns() {
+	if !a.sameWeights() || !a.modelSchedules() || !a.patterns() || !a.expertsSpread() {
 		return nil
 	}
 	if w, isTable := a.value("weights").(*Table); isTable {
@@ -307,6 +307,23 @@ func (c *checker) plan(t *Table) *Plan {
 		return nil
 	}
 	return p
+}
+
+// expertsSpread checks that the plan's expert groups divide every bank of the model.
+func (a *assembly) expertsSpread() bool {
+	if a.recipe.Plan == nil {
+		return true
+	}
+	run := a.value("run").(*Table)
+	at := run.result(a.c, "plan").value.(*Table).result(a.c, "expert").at
+	for _, w := range a.recipe.Model.Weights() {
+		if w.Bank && w.Axes[0].Size%a.recipe.Plan.Expert != 0 {
+			a.c.report(diag.New("E503", at, "", "`expert` = %d does not divide the %d entries of the bank that `%s` lies in", a.recipe.Plan.Expert, w.Axes[0].Size, w.Path).
+				Note(w.Span, "declared here"))
+			return false
+		}
+	}
+	return true
 }
 
 // texts gives a list of texts.

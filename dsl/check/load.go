@@ -87,6 +87,8 @@ func (c *checker) checkSections(m *Module) {
 			if t.ready() {
 				c.plan(t)
 			}
+		case "weights":
+			c.checkTable(t)
 		case "model":
 			if t.ready() {
 				c.model(t)
@@ -243,11 +245,7 @@ func (c *checker) set(t *Table, cells []*dsl.Cell, m *Module) (*Table, []*patch,
 	var patches []*patch
 	var kept []*dsl.Cell
 	for _, k := range cells {
-		if short := k.Key[0]; short.Name.Name == "train" && short.Index == nil && len(k.Key) > 1 {
-			first := dsl.Seg{Span: short.Span, Name: dsl.Ident{Name: "stages", Span: short.Span},
-				Index: &dsl.Number{Span: short.Span, Raw: "0", Whole: true}}
-			k = &dsl.Cell{Span: k.Span, Key: append([]dsl.Seg{first}, k.Key[1:]...), Value: k.Value}
-		}
+		k = firstStage(k)
 		if a, isAny := c.choice(m, k.Value); isAny {
 			choices = append(choices, sweepLine{pathOf(k.Key), a, env{module: m}, k.KeySpan()})
 			continue
@@ -263,6 +261,17 @@ func (c *checker) set(t *Table, cells []*dsl.Cell, m *Module) (*Table, []*patch,
 		}
 	}
 	return n, patches, choices
+}
+
+// firstStage writes `train.` out as `stages[0].`.
+func firstStage(k *dsl.Cell) *dsl.Cell {
+	short := k.Key[0]
+	if short.Name.Name != "train" || short.Index != nil {
+		return k
+	}
+	first := dsl.Seg{Span: short.Span, Name: dsl.Ident{Name: "stages", Span: short.Span},
+		Index: &dsl.Number{Span: short.Span, Raw: "0", Whole: true}}
+	return &dsl.Cell{Span: k.Span, Key: append([]dsl.Seg{first}, k.Key[1:]...), Value: k.Value}
 }
 
 // lostSchedules warns where a `--set` put a number in the place of a schedule.

@@ -175,3 +175,26 @@ func TestDerivedTable(t *testing.T) {
 		}
 	}
 }
+
+// A table is checked by itself as far as that goes.
+func TestTableAlone(t *testing.T) {
+	files, lines := hf(t)
+	table := files["hf.forge"]
+	if got := rendered(files, "hf.forge"); got != "" {
+		t.Error(got)
+	}
+	for _, l := range lines {
+		left, right, _ := strings.Cut(l, " = ")
+		if !strings.Contains(left, "\"") {
+			continue
+		}
+		wrong := "x" + right
+		if i := strings.IndexByte(right, '.'); i > 0 && !strings.Contains(right, "mtp[k].embed") && !strings.Contains(right, "mtp[k].head") {
+			wrong = right[:i+1] + "x" + right[i+1:]
+		}
+		files["hf.forge"] = strings.Replace(table, l, left+" = "+wrong, 1)
+		if got := rendered(files, "hf.forge"); !strings.Contains(got, "[E604]") {
+			t.Errorf("%s: %s", wrong, got)
+		}
+	}
+}

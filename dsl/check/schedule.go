@@ -158,7 +158,7 @@ func (c *checker) then(a, b Value, x *dsl.Binary) Value {
 	last := &s.Pieces[len(s.Pieces)-1]
 	if last.endless() {
 		return c.fail(diag.New("E300", x.Y.At(), "so nothing can come after it", "a piece without a length holds to the end").
-			Note(last.at0(x.X.At()), "this has no length").
+			Note(last.place(x.X.At()), "this has no length").
 			Helpf("give it one: `hold(…, over = …)` or `hold(…, until = …)`"))
 	}
 	next := right.Pieces[0]
@@ -172,7 +172,8 @@ func (c *checker) then(a, b Value, x *dsl.Binary) Value {
 	return s
 }
 
-func (p *Piece) at0(other diag.Span) diag.Span {
+// place is where the piece was written, or another place for a number.
+func (p *Piece) place(other diag.Span) diag.Span {
 	if p.span.IsZero() {
 		return other
 	}
@@ -195,7 +196,7 @@ func (c *checker) asSchedule(v Value, x dsl.Expr) (*Schedule, bool) {
 // finishSchedule checks that a schedule given to a setting or attribute knows where it begins.
 func (c *checker) finishSchedule(s *Schedule, name string, at diag.Span) Value {
 	if p := &s.Pieces[0]; p.follows {
-		d := diag.New("E104", p.at0(at), "nothing is before it", "`%s` begins where the piece before it ends", p.Kind)
+		d := diag.New("E104", p.place(at), "nothing is before it", "`%s` begins where the piece before it ends", p.Kind)
 		if p.Kind == "hold" {
 			return c.fail(d.Helpf("give the value: `hold(…, %s)`", "until = …"))
 		}
@@ -304,12 +305,12 @@ func (c *checker) runBatch(s *Schedule, site scheduleSite) (l *timeline, steps, 
 		}
 		batch := int64(math.Floor(value))
 		if batch < 1 || value > math.MaxInt32 {
-			c.report(diag.New("E303", p.at0(site.at), "", "`batch` would be %s sequences", floatText(value)))
+			c.report(diag.New("E303", p.place(site.at), "", "`batch` would be %s sequences", floatText(value)))
 			return nil, 0, 0, false
 		}
 		per, fits := mulWhole(batch, site.seq)
 		if !fits {
-			c.report(diag.New("E303", p.at0(site.at), "", "a step would read more tokens than 63 bits count"))
+			c.report(diag.New("E303", p.place(site.at), "", "a step would read more tokens than 63 bits count"))
 			return nil, 0, 0, false
 		}
 		if n := len(l.runs); n == 0 || l.runs[n-1].batch != batch {
@@ -326,7 +327,7 @@ func (c *checker) runBatch(s *Schedule, site scheduleSite) (l *timeline, steps, 
 			if !ended && p.End >= 0 {
 				n = min(n, ceilDiv(p.End-tokens, per))
 			}
-		} else if !c.step(p.at0(site.at)) {
+		} else if !c.step(p.place(site.at)) {
 			return nil, 0, 0, false
 		}
 		read, fits := mulWhole(n, per)
@@ -374,7 +375,7 @@ func (c *checker) startPiece(s *Schedule, i int, start, steps, tokens int64, sit
 		p.End = end
 		for t := tokens; t < end; made++ {
 			batch := int64(math.Floor(p.at(t)))
-			if made > n || batch < 1 || !c.step(p.at0(site.at)) {
+			if made > n || batch < 1 || !c.step(p.place(site.at)) {
 				return n + 1
 			}
 			t += mulSat(batch, site.seq)

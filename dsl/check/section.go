@@ -213,7 +213,7 @@ func (t *Table) write(c *checker, cells []*dsl.Cell, e env, derived bool) {
 			continue
 		}
 		first[name] = k.KeySpan()
-		if t.Kind.Name == "weights" && t.writeLine(c, k, e) {
+		if t.Kind.Name == "weights" && t.writeLine(c, k) {
 			continue
 		}
 		if k.Text != nil {

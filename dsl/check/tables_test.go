@@ -194,6 +194,7 @@ func TestWrongTables(t *testing.T) {
 		{"model = m\n", "model = tiny.m\n", "E100", "nothing here is called `tiny`"},
 		{"stages = [t]", "stages = [t]\n  run = u\n}\nrun u {\n  plan = p\n}\nplan p {\n  devices = 8\n  data = 3", "E503", "data 3 × pipe 1 × tensor 1 is 3"},
 		{"stages = [t]", "stages = [t]\n  run = u\n}\nrun u {\n  plan = p\n}\nplan p {\n  devices = 8\n  data = 8\n  expert = 3", "E503", "does not divide"},
+		{"stages = [t]", "stages = [t]\n  model.ffn = moe(swiglu(2), router(6, top_k = 1))\n  run = u\n}\nrun u {\n  plan = p\n}\nplan p {\n  devices = 8\n  data = 8\n  expert = 4", "E503", "does not divide the 6 entries of the bank"},
 		{"stages = [t]", "stages = [t(seq = 8), t(model = m(dim = 16))]", "E504", "`embed` is [vocab=256, dim=16] here and [vocab=256, dim=32]"},
 		{"stages = [t]", "stages = [t]\n  model.depth = 2\n  model.width = 3", "E304", ""},
 		{"let peak = 1e-3", "let peak = 1e-3 / 0", "E309", "division by zero"},
@@ -285,5 +286,37 @@ func TestSweep(t *testing.T) {
 	got := faults(shipped, "tiny", "model.depth=any([4, 4.5])")
 	if !strings.Contains(got, "a range goes between whole numbers") {
 		t.Errorf("every run is checked before the first starts: %s", got)
+	}
+}
+
+func TestShow(t *testing.T) {
+	r := load(t, shipped, "deepseek_v3", "train.peak=3e-4")
+	for path, want := range map[string]string{
+		"model.attn.q_rank":             "1536 @ ",
+		"model.dense":                   "swiglu(hidden = 18432) @ recipes/deepseek_v3.forge:16:7",
+		"model.dim":                     "7168 @ recipes/deepseek_v3.forge:8:3",
+		"train.peak":                    "3e-4 @ --set:1:1",
+		"stages[0].clip":                "1.0 @ recipes/deepseek_v3.forge:43:3",
+		"train.model.pos":               "rotary(theta = 10000, pairs = \"interleaved\") @ recipes/deepseek_v3.forge:39:3",
+		"model.layers[60].ffn.gate.aux": "1e-4 @ ",
+		"run.plan":                      "plan h800_2048 {\n  devices = 2048  # recipes/h800.forge:5:3\n",
+		"train.seq":                     "4096 @ recipes/deepseek_v3.forge:35:3",
+		"run.keep":                      "3 @ default",
+		"model.atn":                     "a model has no setting `atn`: did you mean `attn`?",
+		"model.attn.hads":               "`mla` has no attribute `hads`: did you mean `heads`?",
+		"model.layers[61]":              "the list has no item 61: the last one is 60",
+		"model.dim[0]":                  "only a list has items",
+		"model.dim.x":                   "a whole number has no `x`",
+		"a b":                           "is not a path",
+		"":                              "is not a path",
+	} {
+		text, origin, err := r.Show(path)
+		got := text + " @ " + origin
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(got, want) && !(err != nil && strings.Contains(got, want)) {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
 	}
 }
