@@ -211,7 +211,9 @@ func (r *Run) addToIndex(e indexEntry, keep int) error {
 		return err
 	}
 	for _, old := range entries {
-		if step := stepOf(old.Name()); step >= 0 && step < e.Step && !wanted[old.Name()] {
+		step := stepOf(old.Name())
+		unfinished := strings.HasPrefix(old.Name(), ".step-") // when a process was killed
+		if unfinished || step >= 0 && step < e.Step && !wanted[old.Name()] {
 			if err := r.disk.removeAll(filepath.Join(r.checkpoints(), old.Name())); err != nil {
 				return err
 			}

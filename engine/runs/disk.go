@@ -1,8 +1,10 @@
 package runs
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -58,6 +60,10 @@ func writeFile(d disk, path string, write func(io.Writer) error) (size int64, er
 		err = closed
 	}
 	if err != nil {
+		var named *fs.PathError // names the file once more
+		if errors.As(err, &named) {
+			err = named.Err
+		}
 		return 0, fmt.Errorf("writing %s: %w", path, err)
 	}
 	return counted.n, nil

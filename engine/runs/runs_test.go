@@ -314,8 +314,8 @@ func TestDyingWhileSaving(t *testing.T) {
 				}
 			}
 			r.disk = quickDisk{}
-			save(t, r, 2, content(3))
-			if c, err := Find(r.Dir, ""); err != nil || c.State.Step != 3 {
+			save(t, r, 2, content(4))
+			if c, err := Find(r.Dir, ""); err != nil || c.State.Step != 4 {
 				t.Fatalf("died at operation %d and saved again: %+v, %v", n, c, err)
 			}
 			for _, f := range tree(t, r.checkpoints()) {
