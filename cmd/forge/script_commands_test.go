@@ -19,6 +19,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"exits":    exits,
 	"falls":    falls,
 	"same":     same,
+	"spoil":    spoil,
 	"truncate": truncate,
 	"wait-for": waitFor,
 }
@@ -124,6 +125,18 @@ func truncate(ts *testscript.TestScript, neg bool, args []string) {
 	info, err := os.Stat(file)
 	ts.Check(err)
 	ts.Check(os.Truncate(file, info.Size()/2))
+}
+
+// spoil is `spoil FILE`: a byte in the second half of a file is another.
+func spoil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: spoil FILE")
+	}
+	file := ts.MkAbs(args[0])
+	text, err := os.ReadFile(file)
+	ts.Check(err)
+	text[len(text)*3/4|3] ^= 0x41 // the last byte of a float32: sign and exponent
+	ts.Check(os.WriteFile(file, text, 0o666))
 }
 
 // waitFor is `wait-for FILE`: a command in the background has written a line to a file.

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,10 +24,15 @@ func TestMain(m *testing.M) {
 // codes and output.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
-		UpdateScripts:       *update,
-		Cmds:                scriptCommands,
-		Condition:           scriptCondition,
+		Dir:           "testdata/script",
+		UpdateScripts: *update,
+		Cmds:          scriptCommands,
+		Condition:     scriptCondition,
+		Setup: func(env *testscript.Env) error {
+			fixtures, err := filepath.Abs("../../engine/parity/testdata")
+			env.Setenv("FIXTURES", fixtures)
+			return err
+		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
