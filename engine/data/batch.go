@@ -273,16 +273,20 @@ type HeldOut struct {
 }
 
 // HeldOut gives the held-out sequences; if there are more than limit tokens (0: no limit), a sample spread evenly over them, the
-// same at every call. It is nil if nothing is held out.
+// same at every call. It is nil if nothing is held out that a token could be predicted in.
 func (s *Set) HeldOut(seq int, limit int64) *HeldOut {
 	h := &HeldOut{bytes: s.bytes}
+	longest := int64(0)
 	for _, p := range s.held {
 		a := arrangement{part: p, order: p.documents}
 		a.cut(seq, s.pack)
 		h.n += a.n
 		h.parts = append(h.parts, a)
+		for _, i := range p.documents {
+			longest = max(longest, p.source.length(i))
+		}
 	}
-	if h.n == 0 {
+	if longest < 2 {
 		return nil
 	}
 	h.take = h.n

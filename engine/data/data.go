@@ -13,11 +13,13 @@
 package data
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"forge/dsl/check"
@@ -118,50 +120,56 @@ func OpenFile(path string, t tokenizer.Tokenizer) (*Set, error) {
 	return &Set{sources: []*source{src}, held: []*part{all}, pack: true, bytes: tokenBytes(t), sum: src.sum}, nil
 }
 
-// split decides for each document whether it is held out: by a hash of the seed and its text, so that the same text lands on the
-// same side wherever it stands, twice or not. A held-out share above zero holds out at least one document, and leaves at least
-// one.
-func (s *Set) split(d *check.Data) {
+// chooseHeldOut gives the hashes of the texts that are held out. Of every 1/share texts of about the same size the one whose hash with
+// the seed is least is taken. Sizes of documents are heavy-tailed (a few generated files are a fifth of the Go source): a choice
+// by hash alone would make the held-out loss mostly a matter of which of the largest it caught. Equal texts land on one side. A
+// share above zero holds out at least one text, and leaves at least one.
+func (s *Set) chooseHeldOut(d *check.Data) map[uint64]bool {
+	type text struct {
+		size int64
+		hash uint64
+		rank uint64
+	}
 	key := random.New(d.ShuffleSeed, "held out").At(0)
-	threshold := uint64(math.Min(math.Max(d.HeldOut, 0), 1) * (1 << 53))
-	type place struct{ source, document int }
-	least, most, heldCount, count := place{}, place{}, 0, 0
-	var low, high uint64 = math.MaxUint64, 0
-	value := func(hash uint64) uint64 { return random.Mix(hash^key) >> 11 }
-	for si, src := range s.sources {
+	var texts []text
+	seen := map[uint64]bool{}
+	for _, src := range s.sources {
 		for i := range src.documents {
-			v := value(src.documents[i].hash)
-			count++
-			if v < threshold {
-				heldCount++
-			}
-			if v < low {
-				low, least = v, place{si, i}
-			}
-			if v >= high {
-				high, most = v, place{si, i}
+			if doc := &src.documents[i]; !seen[doc.hash] {
+				seen[doc.hash] = true
+				texts = append(texts, text{doc.size, doc.hash, random.Mix(doc.hash ^ key)})
 			}
 		}
 	}
-	held := func(at place, v uint64) bool {
-		switch {
-		case d.HeldOut <= 0 || count < 2:
-			return false
-		case heldCount == 0:
-			return at == least
-		case heldCount == count:
-			return at != most
-		}
-		return v < threshold
+	held := map[uint64]bool{}
+	share := math.Min(math.Max(d.HeldOut, 0), 1)
+	if share == 0 || len(texts) < 2 {
+		return held
 	}
-	for si, src := range s.sources {
+	slices.SortFunc(texts, func(a, b text) int {
+		return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.rank, b.rank))
+	})
+	take := min(max(int(math.Round(share*float64(len(texts)))), 1), len(texts)-1)
+	for i := range take {
+		group := texts[i*len(texts)/take : (i+1)*len(texts)/take]
+		held[slices.MinFunc(group, func(a, b text) int { return cmp.Compare(a.rank, b.rank) }).hash] = true
+	}
+	return held
+}
+
+// split puts each document on its side.
+func (s *Set) split(d *check.Data) {
+	held := s.chooseHeldOut(d)
+	count := 0
+	for _, src := range s.sources {
 		train, out := &part{source: src}, &part{source: src}
 		for i := range src.documents {
+			count++
 			if !s.pack && src.length(int32(i)) < 2 {
 				continue // alone in its sequence, it has nothing to predict
 			}
 			p := train
-			if held(place{si, i}, value(src.documents[i].hash)) {
+			if held[src.documents[i].hash] {
 				p = out
 			}
 			p.documents = append(p.documents, int32(i))

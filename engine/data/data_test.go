@@ -265,6 +265,13 @@ func TestHeldOutIsFixed(t *testing.T) {
 	if none := open(t, check.Data{Sources: []check.Source{textSource(folder(t, numbered(3)))}, Pack: true}).HeldOut(8, 0); none != nil {
 		t.Error("held-out sequences without a held-out share")
 	}
+	// Where a single byte is what is held out, there is nothing to evaluate on.
+	for seed := range int64(8) {
+		two := open(t, check.Data{Sources: []check.Source{textSource(folder(t, map[string]string{"a": "some text", "b": "y", "c": "other text"}))}, Pack: true, HeldOut: 0.1, ShuffleSeed: seed})
+		if h := two.HeldOut(8, 0); (h == nil) != (two.HeldOutTokens() == 1) {
+			t.Errorf("seed %d: %d tokens held out, sequences %v", seed, two.HeldOutTokens(), h)
+		}
+	}
 }
 
 func TestJSONL(t *testing.T) {
