@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"math"
 
 	"github.com/spf13/cobra"
@@ -10,45 +11,36 @@ import (
 
 // parityOptions are the flags of `forge parity`.
 type parityOptions struct {
-	folder string
-	dump   string
+	dir  string
+	dump string
 }
 
 func newParityCommand(a *app) *cobra.Command {
 	o := parityOptions{}
 	cmd := &cobra.Command{
 		Use:   "parity DIR",
-		Short: "Run a published-style checkpoint against stored expectations",
-		Long: `parity imports the checkpoint in DIR (config.json, safetensors), computes every quantity that expected.safetensors and expected.json
-hold (logits, states, routing, greedy text, losses, gradients, training steps), prints a line for each with the largest difference
-and the tolerance, and exits with 1 if one is over.`,
-		Example: `  forge parity engine/parity/testdata/moe
-  forge parity engine/parity/testdata/moe --dump got`,
+		Short: "Run a published checkpoint against stored expectations",
+		Long: `parity reads DIR with config.json, safetensors, expected.safetensors and expected.json (made elsewhere), computes every quantity
+that the expectation holds, and prints for each the largest difference and the tolerance. It exits with 1 if any is over.`,
+		Example: `  forge parity checkpoints/small
+  forge parity checkpoints/small --device reference --dump got`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			o.folder = args[0]
+			o.dir = args[0]
 			return runParity(a, o)
 		},
 	}
-	cmd.Flags().StringVar(&o.dump, "dump", "", "write what was computed as got.safetensors and got.json into `DIR`")
+	cmd.Flags().StringVar(&o.dump, "dump", "", "write what was computed to got.safetensors and got.json in `DIR`")
 	return cmd
 }
 
-// judged is one line of `forge parity --json`. A difference that is no number is left out, and not within.
-type judged struct {
-	Name       string   `json:"name"`
-	Difference *float64 `json:"difference,omitempty"`
-	Tolerance  float64  `json:"tolerance"`
-	OK         bool     `json:"ok"`
-}
-
-func runParity(a *app, o parityOptions) error {
+func runParity(a *app, o parityOptions) (err error) {
 	backend, err := a.openBackend(nil)
 	if err != nil {
 		return err
 	}
-	defer backend.Close()
-	report, err := parity.Run(o.folder, backend)
+	defer func() { err = errors.Join(err, backend.Close()) }()
+	report, err := parity.Run(o.dir, backend)
 	if err != nil {
 		return err
 	}
@@ -57,34 +49,48 @@ func runParity(a *app, o parityOptions) error {
 			return err
 		}
 	}
-	if err := a.printParity(report); err != nil {
-		return err
+	if a.json {
+		err = a.printParity(o.dir, backend.Name(), report)
+	} else {
+		over := 0
+		for _, j := range report.Judgements {
+			a.printf("%s\n", j)
+			if !j.OK() {
+				over++
+			}
+		}
+		a.printf("%s within tolerance, %d over, on %s\n", countOf(len(report.Judgements)-over, "quantity", "quantities"), over, backend.Name())
 	}
-	if !report.OK() {
-		return exitCode(exitFailed)
+	if err == nil && !report.OK() {
+		err = exitCode(exitFailed)
 	}
-	return nil
+	return err
 }
 
-func (a *app) printParity(report *parity.Report) error {
-	over := 0
-	lines := []judged{}
+// printParity writes a report as one document. A difference that is no number is null.
+func (a *app) printParity(dir, device string, report *parity.Report) error {
+	type quantity struct {
+		Name      string   `json:"name"`
+		Worst     *float64 `json:"worst"`
+		Tolerance float64  `json:"tolerance"`
+		OK        bool     `json:"ok"`
+	}
+	document := struct {
+		Dir        string     `json:"dir"`
+		Device     string     `json:"device"`
+		OK         bool       `json:"ok"`
+		Over       int        `json:"over"`
+		Quantities []quantity `json:"quantities"`
+	}{Dir: dir, Device: device, OK: report.OK()}
 	for _, j := range report.Judgements {
-		line := judged{Name: j.Name, Tolerance: j.Of, OK: j.OK()}
-		if !math.IsInf(j.Worst, 0) {
-			line.Difference = &j.Worst
+		q := quantity{Name: j.Name, Tolerance: j.Of, OK: j.OK()}
+		if worst := j.Worst; !math.IsInf(worst, 0) {
+			q.Worst = &worst
 		}
-		lines = append(lines, line)
-		if !j.OK() {
-			over++
+		if !q.OK {
+			document.Over++
 		}
-		if !a.json {
-			a.printf("%s\n", j)
-		}
+		document.Quantities = append(document.Quantities, q)
 	}
-	if a.json {
-		return a.printJSON(map[string]any{"ok": report.OK(), "quantities": lines})
-	}
-	a.printf("%s within, %d over\n", countOf(len(lines)-over, "quantity", "quantities"), over)
-	return nil
+	return a.printJSON(document)
 }

@@ -1,12 +1,13 @@
 // Package parity runs a published-style checkpoint against stored expectations: it imports the checkpoint, computes every quantity
 // that the expectation holds (logits, multi-token-prediction logits, hidden states, routing, greedy text, losses, gradients, ten
-// training steps) and judges each by a tolerance. A directory and a backend flow in, a list of judgements flows out; nothing is
-// written.
+// training steps) and judges each by a tolerance. A directory and a backend flow in; out flow judgements and everything that was
+// computed, under the expectation's names. Nothing is written unless Report.Dump is called.
 package parity
 
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,31 +33,34 @@ type expectation struct {
 		Balance     float64 `json:"balance_alpha"`
 		BiasGamma   float64 `json:"bias_gamma"`
 	} `json:"hyper"`
-	Greedy struct {
-		Prompt []int32 `json:"prompt"`
-		Tokens []int32 `json:"tokens"`
-	} `json:"greedy"`
-	Loss  losses `json:"loss"`
-	Train struct {
+	Greedy    greedy            `json:"greedy"`
+	Loss      *losses           `json:"loss"`
+	GradNorms map[string]number `json:"grad_norms"`
+	Train     struct {
 		Steps []losses         `json:"steps"`
 		Final map[string]final `json:"final"`
 	} `json:"train"`
 }
 
+type greedy struct {
+	Prompt []int32 `json:"prompt"`
+	Tokens []int32 `json:"tokens"`
+}
+
 // losses are the parts of a step's loss. Balance and Load go by the checkpoint's layer number.
 type losses struct {
-	Total    float64            `json:"total"`
-	Main     float64            `json:"main"`
-	MTP      []float64          `json:"mtp"`
-	Balance  map[string]float64 `json:"balance"`
-	GradNorm float64            `json:"grad_norm"`
-	Load     map[string][]int   `json:"load"`
+	Total    number            `json:"total"`
+	Main     number            `json:"main"`
+	MTP      []number          `json:"mtp"`
+	Balance  map[string]number `json:"balance"`
+	GradNorm number            `json:"grad_norm"`
+	Load     map[string][]int  `json:"load,omitzero"` // tokens that each expert got
 }
 
 type final struct {
-	Norm      float64 `json:"norm"`
-	DeltaNorm float64 `json:"delta_norm"`
-	Probe     float64 `json:"probe"`
+	Norm      number `json:"norm"`
+	DeltaNorm number `json:"delta_norm"`
+	Probe     number `json:"probe"`
 }
 
 // run is one checkpoint on one backend.
@@ -73,7 +77,7 @@ type run struct {
 	ids      []int32
 	batch    int
 	seq      int
-	judge    judge
+	report   *Report
 }
 
 // oneFile lets a recipe be checked that is in memory.
@@ -106,8 +110,8 @@ recipe imported {
 `
 
 // Run computes and judges everything that dir expects.
-func Run(dir string, backend backends.Backend) ([]Judgement, error) {
-	r := &run{backend: backend}
+func Run(dir string, backend backends.Backend) (*Report, error) {
+	r := &run{backend: backend, report: newReport()}
 	text, err := os.ReadFile(filepath.Join(dir, "expected.json"))
 	if err != nil {
 		return nil, err
@@ -123,11 +127,11 @@ func Run(dir string, backend backends.Backend) ([]Judgement, error) {
 		return nil, err
 	}
 	ids, ok := r.expected.Tensor("input_ids")
-	if !ok || len(ids.Shape) != 2 {
+	if !ok || len(ids.Shape) != 2 || ids.Shape.Size() == 0 {
 		return nil, fmt.Errorf("%s: expected.safetensors has no input_ids of two axes", dir)
 	}
 	r.batch, r.seq = ids.Shape[0], ids.Shape[1]
-	if r.ids, err = r.whole("input_ids"); err != nil {
+	if r.ids, err = r.tokens("input_ids"); err != nil {
 		return nil, err
 	}
 	if err := r.load(dir); err != nil {
@@ -145,8 +149,16 @@ func Run(dir string, backend backends.Backend) ([]Judgement, error) {
 			return nil, err
 		}
 	}
-	return r.judge.list, nil
+	for _, name := range r.expected.Names() {
+		if !r.report.has(name) && !given[name] {
+			r.report.add(name, math.Inf(1), 0)
+		}
+	}
+	return r.report, nil
 }
+
+// given are the tensors of an expectation that go in, and those that stand for a number judged elsewhere.
+var given = map[string]bool{"input_ids": true, "train.batches": true, "greedy.prompt": true}
 
 // load writes the configuration as a recipe and checks it.
 func (r *run) load(dir string) error {
@@ -174,13 +186,39 @@ func (r *run) floats(name string) ([]float32, error) {
 	return v, r.expected.Read(name, v)
 }
 
-func (r *run) whole(name string) ([]int32, error) {
+// tokens reads an expected tensor of token numbers, each of which must be in the vocabulary.
+func (r *run) tokens(name string) ([]int32, error) {
 	f, err := r.floats(name)
 	v := make([]int32, len(f))
 	for i := range f {
-		v[i] = int32(f[i])
+		if v[i] = int32(f[i]); v[i] < 0 || int(v[i]) >= r.config.VocabSize {
+			return nil, fmt.Errorf("%s holds %v, which is no token of a vocabulary of %d", name, f[i], r.config.VocabSize)
+		}
 	}
 	return v, err
+}
+
+// compare keeps a computed tensor and judges its largest difference, if the expectation holds a tensor of that name.
+func (r *run) compare(name string, got []float32, tolerance float64) error {
+	want, err := r.keep(name, got)
+	if want != nil {
+		r.report.absolute(name, want, got, tolerance)
+	}
+	return err
+}
+
+// keep keeps a computed tensor for Dump and gives the expected one, nil if the expectation holds none of that name.
+func (r *run) keep(name string, got []float32) ([]float32, error) {
+	t, ok := r.expected.Tensor(name)
+	if !ok {
+		return nil, nil
+	}
+	shape := t.Shape
+	if shape.Size() != len(got) {
+		shape = op.Shape{len(got)}
+	}
+	r.report.keep(name, shape, got)
+	return r.floats(name)
 }
 
 // store makes a store with the checkpoint's weights, and zeros for the rest.
@@ -207,6 +245,12 @@ func (r *run) layer(path string) string {
 	}
 	fmt.Sscanf(path, "mtp[%d]", &i)
 	return fmt.Sprint(len(r.model.Layers) + i)
+}
+
+// state reports whether a tensor holds a state, which has no gradient.
+func (r *run) state(t check.NamedTensor) bool {
+	storage, _, _ := r.file.place(t)
+	return r.file.infos[storage].State
 }
 
 // probe judges logits, hidden states and routing of input_ids.
@@ -241,12 +285,9 @@ func (r *run) probe() error {
 			}
 			continue
 		}
-		name := probeName(o.Name)
-		want, err := r.floats(name)
-		if err != nil {
+		if err := r.compare(probeName(o.Name), got, 2e-4); err != nil {
 			return err
 		}
-		r.judge.absolute(name, want, got, 2e-4)
 	}
 	return nil
 }
@@ -266,14 +307,6 @@ func probeName(output string) string {
 
 // routing judges the picks of each row, in ascending order, and their weights.
 func (r *run) routing(name string, gate []float32) error {
-	indices, err := r.floats(name + ".indices")
-	if err != nil {
-		return err
-	}
-	want, err := r.floats(name + ".weights")
-	if err != nil {
-		return err
-	}
 	var picked, weights []float32
 	experts := *r.config.RoutedExperts
 	for i, g := range gate {
@@ -281,9 +314,10 @@ func (r *run) routing(name string, gate []float32) error {
 			picked, weights = append(picked, float32(i%experts)), append(weights, g)
 		}
 	}
-	r.judge.exact(name+".indices", indices, picked)
-	r.judge.absolute(name+".weights", want, weights, 2e-5)
-	return nil
+	if err := r.compare(name+".indices", picked, 0); err != nil {
+		return err
+	}
+	return r.compare(name+".weights", weights, 2e-5)
 }
 
 // greedy judges the text that the caches give from the prompt.
@@ -291,6 +325,11 @@ func (r *run) greedy() error {
 	prompt := r.want.Greedy.Prompt
 	if len(prompt) == 0 {
 		return nil
+	}
+	for _, t := range prompt {
+		if t < 0 || int(t) >= r.config.VocabSize {
+			return fmt.Errorf("the greedy prompt holds %d, which is no token of a vocabulary of %d", t, r.config.VocabSize)
+		}
 	}
 	capacity := len(prompt) + len(r.want.Greedy.Tokens)
 	var store backends.Store
@@ -340,13 +379,12 @@ func (r *run) greedy() error {
 		at += len(next)
 		next, p = tokens[len(tokens)-1:], decode
 	}
-	r.judge.exact("greedy.tokens", widen(r.want.Greedy.Tokens), widen(tokens))
-	want, err := r.floats("greedy.logits")
-	if err != nil {
+	r.report.Numbers.Greedy = &greedy{prompt, tokens}
+	r.report.exact("greedy.tokens", widen(r.want.Greedy.Tokens), widen(tokens))
+	if _, err := r.keep("greedy.tokens", widen(tokens)); err != nil {
 		return err
 	}
-	r.judge.absolute("greedy.logits", want, logits, 2e-4)
-	return nil
+	return r.compare("greedy.logits", logits, 2e-4)
 }
 
 func widen(v []int32) []float32 {

@@ -7,43 +7,54 @@ import (
 
 	"forge/backends"
 	"forge/backends/cpu"
+	"forge/backends/reference"
 )
 
 // TestFixtures runs every checkpoint under testdata, whose expectations an independent implementation computed in float64, on both
 // backends.
 func TestFixtures(t *testing.T) {
+	for _, name := range fixtures(t) {
+		t.Run(name+"/cpu", func(t *testing.T) {
+			b, err := cpu.New(2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			passes(t, name, b)
+		})
+		t.Run(name+"/reference", func(t *testing.T) {
+			t.Parallel()
+			passes(t, name, reference.New())
+		})
+	}
+}
+
+func fixtures(t *testing.T) (names []string) {
 	dirs, err := os.ReadDir("testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range dirs {
-		for _, name := range []string{"cpu"} {
-			t.Run(d.Name()+"/"+name, func(t *testing.T) {
-				var b backends.Backend
-				if name == "cpu" {
-					var err error
-					if b, err = cpu.New(2); err != nil {
-						t.Fatal(err)
-					}
-				}
-				defer b.Close()
-				list, err := Run(filepath.Join("testdata", d.Name()), b)
-				if err != nil {
-					t.Fatal(err)
-				}
-				bad := 0
-				for _, j := range list {
-					if !j.OK() {
-						if bad++; bad <= 20 {
-							t.Error(j)
-						}
-					}
-				}
-				t.Logf("%d quantities judged, %d over", len(list), bad)
-				if len(list) < 50 {
-					t.Errorf("only %d quantities were judged", len(list))
-				}
-			})
+		names = append(names, d.Name())
+	}
+	return names
+}
+
+func passes(t *testing.T, name string, b backends.Backend) {
+	defer b.Close()
+	report, err := Run(filepath.Join("testdata", name), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := 0
+	for _, j := range report.Judgements {
+		if !j.OK() {
+			if bad++; bad <= 20 {
+				t.Error(j)
+			}
 		}
+	}
+	t.Logf("%d quantities judged, %d over", len(report.Judgements), bad)
+	if len(report.Judgements) < 50 {
+		t.Errorf("only %d quantities were judged", len(report.Judgements))
 	}
 }
