@@ -1,0 +1,282 @@
+// Package bench measures how fast a model trains, reads prompts and decodes on a device, and what share of the machine that is.
+// In flow a checked recipe and a backend; out flows a Report. Weights are random unless a file of weights is given, tokens always;
+// nothing is written. What is measured are the programs that training and generation run, without their data and sampling.
+//
+// A part runs once to warm up and then until its time is over; its speed is that of the median run. The machine's own peaks are
+// measured in the same process, after the parts.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"forge/backends"
+	"forge/backends/cpu/kernel"
+	"forge/compiler"
+	"forge/compiler/op"
+	"forge/dsl/check"
+	"forge/engine/random"
+	"forge/engine/weights"
+)
+
+// Options say what to measure. Recipe and Backend must be set.
+type Options struct {
+	Recipe  *check.Recipe
+	Backend backends.Backend
+	Threads int    // of the backend
+	Weights string // a file of weights in the recipe's names; "" fills them at random
+
+	Train, Prefill, Decode bool // none: all that the recipe can
+
+	Batch, Seq int           // of a training step; 0: the recipe's first
+	Prompt     int           // tokens read before decoding, and by the prefill; 0: 128 and 512
+	Duration   time.Duration // of each part; 0: two seconds
+	Profile    bool          // measure each operation
+}
+
+// Report is what was measured; the names of its JSON are fixed. What was not measured is null.
+type Report struct {
+	Recipe    string `json:"recipe"`
+	Device    string `json:"device"`
+	Threads   int    `json:"threads"`
+	Precision string `json:"precision"`
+	Params    int64  `json:"params"`
+	Active    int64  `json:"active_params"`
+
+	TrainRate   *float64 `json:"train_tok_s"`
+	TrainMFU    *float64 `json:"train_mfu"` // share of the measured peak of float32 multiply-adds
+	PrefillRate *float64 `json:"prefill_tok_s"`
+	DecodeRate  *float64 `json:"decode_tok_s"`
+	Decode8Rate *float64 `json:"decode_b8_tok_s"`
+	DecodeShare *float64 `json:"decode_bandwidth_share"` // weights read a second, as a share of the measured memory bandwidth
+	PeakRSS     float64  `json:"peak_rss_mib"`
+	CompileMS   float64  `json:"compile_ms"`
+	Git         string   `json:"git"`
+
+	Parts []Part       `json:"-"`
+	Peaks kernel.Peaks `json:"-"`
+}
+
+// Part is one kind of work.
+type Part struct {
+	Name   string // train, prefill, decode, decode of 8
+	Size   string // batch and length
+	Tokens int    // of a run
+	Median time.Duration
+	Best   time.Duration
+	Runs   int
+	Stats  backends.Stats // Profile is of all runs
+}
+
+// Rate is the tokens a second of the median run.
+func (p *Part) Rate() float64 { return float64(p.Tokens) / p.Median.Seconds() }
+
+// The sizes without flags.
+const (
+	defaultDuration = 2 * time.Second
+	prefillTokens   = 512
+	decodePrompt    = 128
+	decodeTokens    = 128
+	decodeBatch     = 8
+)
+
+// Run measures. Its errors are the recipe's or the device's; a cancelled context is one too.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	if !o.Train && !o.Prefill && !o.Decode {
+		o.Train, o.Prefill, o.Decode = len(o.Recipe.Stages) > 0, true, true
+	}
+	if o.Train && len(o.Recipe.Stages) == 0 {
+		return nil, errors.New("the recipe has no stage to train: give it `stages = […]`, or measure --prefill and --decode alone")
+	}
+	if o.Duration <= 0 {
+		o.Duration = defaultDuration
+	}
+	count := o.Recipe.Model.Count()
+	b := &bench{o: o, ctx: ctx, report: Report{
+		Recipe: o.Recipe.Name, Device: o.Backend.Name(), Threads: o.Threads, Precision: "fp32", Params: count.Params, Active: count.Active,
+	}}
+	if err := b.parts(); err != nil {
+		return nil, err
+	}
+	b.report.PeakRSS = peakResident() / (1 << 20)
+	b.compare()
+	return &b.report, nil
+}
+
+// bench is a measurement in progress.
+type bench struct {
+	o      Options
+	ctx    context.Context
+	store  backends.Store
+	filled bool // the store holds the weights
+	report Report
+}
+
+func (b *bench) parts() error {
+	if b.o.Train {
+		if err := b.train(); err != nil {
+			return err
+		}
+	}
+	if b.o.Prefill || b.o.Decode {
+		if err := b.generate(); err != nil {
+			return err
+		}
+	}
+	if b.o.Decode {
+		return b.decodeMany()
+	}
+	return nil
+}
+
+// compare measures the peaks and sets what was measured in relation to them.
+func (b *bench) compare() {
+	r := &b.report
+	pool := kernel.NewPool(b.o.Threads)
+	defer pool.Close()
+	r.Peaks = kernel.MeasurePeaks(pool, min(b.o.Duration, time.Second))
+	for i := range r.Parts {
+		p := &r.Parts[i]
+		rate := p.Rate()
+		switch p.Name {
+		case "train":
+			share := p.Stats.FLOPs / p.Median.Seconds() / r.Peaks.Float32
+			r.TrainRate, r.TrainMFU = &rate, &share
+		case "prefill":
+			r.PrefillRate = &rate
+		case "decode":
+			share := rate * b.readForToken() / r.Peaks.Read
+			r.DecodeRate, r.DecodeShare = &rate, &share
+		default:
+			r.Decode8Rate = &rate
+		}
+	}
+}
+
+// readForToken is the bytes of weights read to decode a token: the active ones, but of the embedding one row, unless it is the
+// head too.
+func (b *bench) readForToken() float64 {
+	m := b.o.Recipe.Model
+	n := b.report.Active
+	if !m.Tied {
+		n -= int64(m.Vocab-1) * int64(m.Dim)
+	}
+	return 4 * float64(n)
+}
+
+// compile makes a program of a graph and its storage, filled.
+func (b *bench) compile(compiled func() ([]compiler.Stored, backends.Program, error)) (backends.Program, error) {
+	start := time.Now()
+	storage, program, err := compiled()
+	if err != nil {
+		return nil, err
+	}
+	b.report.CompileMS += float64(time.Since(start).Microseconds()) / 1000
+	if b.filled {
+		return program, nil
+	}
+	b.filled = true
+	return program, b.fill(storage)
+}
+
+// create makes the storages of a program.
+func (b *bench) create(storage []compiler.Stored) error {
+	for _, s := range storage {
+		if err := b.store.Create(s.Name, op.Type{Shape: s.Shape}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill gives weights and states their values. Moments and caches start at zero.
+func (b *bench) fill(storage []compiler.Stored) error {
+	var file *weights.File
+	if b.o.Weights != "" {
+		var err error
+		if file, err = weights.Open(b.o.Weights); err != nil {
+			return err
+		}
+		defer file.Close()
+	}
+	var values []float32
+	for _, s := range storage {
+		if s.Kind != compiler.Weight && s.Kind != compiler.State {
+			continue
+		}
+		if n := s.Shape.Size(); cap(values) < n {
+			values = make([]float32, n)
+		}
+		values = values[:s.Shape.Size()]
+		switch {
+		case file != nil:
+			if err := file.Read(s.Name, values); err != nil {
+				return err
+			}
+		case s.Kind == compiler.State:
+			weights.Fill(values, float32(s.Initial))
+		default:
+			weights.Initialize(values, s.Name, s.Init, 0)
+		}
+		if err := b.store.Write(s.Name, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renew gives up the store, so that the next part's memory is not added to the last one's.
+func (b *bench) renew() {
+	b.store = nil
+	runtime.GC()
+	debug.FreeOSMemory()
+	b.store, b.filled = b.o.Backend.NewStore(), false
+}
+
+// measure runs until the time is over, at least three times, after one run to warm up. The operations of the warm-up are in the
+// profile, as they are in the program's own.
+func (b *bench) measure(p Part, program backends.Program, run func() error) error {
+	if err := run(); err != nil {
+		return err
+	}
+	var times []time.Duration
+	for start := time.Now(); len(times) < 3 || time.Since(start) < b.o.Duration; {
+		if err := b.ctx.Err(); err != nil {
+			return err
+		}
+		before := time.Now()
+		if err := run(); err != nil {
+			return err
+		}
+		times = append(times, time.Since(before))
+	}
+	slices.Sort(times)
+	p.Median, p.Best, p.Runs, p.Stats = times[len(times)/2], times[0], len(times), program.Stats()
+	b.report.Parts = append(b.report.Parts, p)
+	return nil
+}
+
+// tokens are n random ones, the same in every run.
+func (b *bench) tokens(n int) []int32 {
+	stream := random.New(0, "bench")
+	tokens := make([]int32, n)
+	for i := range tokens {
+		tokens[i] = int32(stream.Float64() * float64(b.o.Recipe.Model.Vocab))
+	}
+	return tokens
+}
+
+// setInts fills an input by its name.
+func setInts(p backends.Program, inputs map[string][]int32) error {
+	for name, values := range inputs {
+		if err := p.SetInts(name, values); err != nil {
+			return fmt.Errorf("input %s: %w", name, err)
+		}
+	}
+	return nil
+}

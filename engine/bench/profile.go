@@ -1,0 +1,67 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// WriteProfile prints a table of the operations of each part, most time first: their share of the time, the rates they ran at,
+// and the share of the roofline, the time that the measured peaks would allow as a share of the time it took.
+func (r *Report) WriteProfile(out io.Writer) error {
+	for i := range r.Parts {
+		p := &r.Parts[i]
+		runs := float64(p.Runs + 1)
+		total := time.Duration(0)
+		for _, o := range p.Stats.Profile {
+			total += o.Time
+		}
+		fmt.Fprintf(out, "\n%s %s: %d calls, %.3f ms a run, %.3f GFLOP, arena %.1f MiB\n", p.Name, p.Size, p.Stats.Kernels,
+			total.Seconds()*1000/runs, p.Stats.FLOPs/1e9, float64(p.Stats.ArenaBytes)/(1<<20))
+		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+		fmt.Fprintln(w, "operation\tcalls\tms\tshare\tGFLOP\tGFLOP/s\tMB\tGB/s\troofline\t")
+		for _, o := range p.Stats.Profile {
+			s := o.Time.Seconds()
+			if s == 0 {
+				continue
+			}
+			fmt.Fprintf(w, "%s\t%.0f\t%.3f\t%.1f %%\t%.4f\t%.1f\t%.2f\t%.1f\t%.0f %%\t\n", o.Op, float64(o.Calls)/runs, s*1000/runs,
+				100*s/total.Seconds(), o.FLOPs/runs/1e9, o.FLOPs/s/1e9, o.Bytes/runs/1e6, o.Bytes/s/1e9,
+				100*max(o.FLOPs/r.Peaks.Float32, o.Bytes/r.Peaks.Read)/s)
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteTrace writes the mean run of each part as Chrome trace events (chrome://tracing, Perfetto): a row a part, an event a kind of
+// operation, one after the other, most time first.
+func (r *Report) WriteTrace(out io.Writer) error {
+	type event struct {
+		Name     string         `json:"name"`
+		Phase    string         `json:"ph"`
+		Start    float64        `json:"ts"` // microseconds
+		Duration float64        `json:"dur,omitempty"`
+		Process  int            `json:"pid"`
+		Thread   int            `json:"tid"`
+		Args     map[string]any `json:"args,omitempty"`
+	}
+	events := []event{}
+	for i := range r.Parts {
+		p := &r.Parts[i]
+		events = append(events, event{Name: "thread_name", Phase: "M", Process: 1, Thread: i + 1, Args: map[string]any{"name": p.Name + " " + p.Size}})
+		runs, at := float64(p.Runs+1), 0.0
+		for _, o := range p.Stats.Profile {
+			d := o.Time.Seconds() * 1e6 / runs
+			events = append(events, event{o.Op, "X", at, d, 1, i + 1, map[string]any{
+				"calls": float64(o.Calls) / runs, "flop": o.FLOPs / runs, "bytes": o.Bytes / runs,
+			}})
+			at += d
+		}
+	}
+	return json.NewEncoder(out).Encode(map[string]any{"traceEvents": events, "displayTimeUnit": "ms"})
+}
