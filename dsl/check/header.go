@@ -273,18 +273,12 @@ func blockNamed(d *BlockDef, n *dsl.Name) *BlockDef {
 	return v.(*BlockDef)
 }
 
-// blocksNamed lists the names in a block's defaults and lines that mean blocks of its file, its imports or the prelude.
+// blocksNamed lists the names in a block's defaults and lines that mean blocks of its file, its imports or the prelude. The block's
+// own names come first, but in its own line a part's name means what it means outside.
 func (c *checker) blocksNamed(def *BlockDef) []*dsl.Name {
 	local := map[string]bool{}
 	for _, p := range def.Params {
 		local[p.Name] = true
-	}
-	for _, s := range def.Decl.Body {
-		if e, ok := s.(*dsl.Equation); ok {
-			for _, id := range e.Names {
-				local[id.Name] = true
-			}
-		}
 	}
 	var names []*dsl.Name
 	add := func(n *dsl.Name) {
@@ -300,9 +294,35 @@ func (c *checker) blocksNamed(def *BlockDef) []*dsl.Name {
 	for _, p := range def.Params {
 		visitNames(p.Default, add)
 	}
+	parts := map[string]bool{}
+	for _, in := range def.Decl.Inputs {
+		local[in.Name.Name] = true
+	}
 	for _, s := range def.Decl.Body {
+		switch s := s.(type) {
+		case *dsl.Weight:
+			local[s.Name.Name] = true
+		case *dsl.State:
+			local[s.Name.Name] = true
+		case *dsl.Equation:
+			for _, id := range s.Names {
+				local[id.Name] = true
+			}
+		case *dsl.Part:
+			parts[s.Name.Name] = true
+		}
+	}
+	for _, s := range def.Decl.Body {
+		own := ""
+		if p, ok := s.(*dsl.Part); ok {
+			own = p.Name.Name
+		}
 		for _, x := range stmtExprs(s) {
-			visitNames(x, add)
+			visitNames(x, func(n *dsl.Name) {
+				if n.Name == own || !parts[n.Name] {
+					add(n)
+				}
+			})
 		}
 	}
 	return names
