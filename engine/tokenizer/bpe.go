@@ -2,12 +2,8 @@ package tokenizer
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -37,6 +33,8 @@ type BPE struct {
 	hash       string
 	definition definition
 	encoders   sync.Pool
+	// Training is what Train did; nil for a tokenizer that was read.
+	Training *Training
 }
 
 // model is how a piece becomes tokens.
@@ -259,43 +257,8 @@ func (e *encoder) fallback(character []byte) bool {
 func (b *BPE) finish() {
 	b.encoders.New = func() any { return &encoder{b: b, cache: map[string]cached{}} }
 	b.start = b.findStart()
-	h := sha256.New()
-	canonical, err := json.Marshal(b.definition)
-	if err != nil {
-		panic(err) // the definition was read from JSON
-	}
-	h.Write(canonical)
-	for i, name := range b.names {
-		fmt.Fprintf(h, "%d %q %v\n", i, name, b.special[i])
-	}
-	for _, p := range b.model.sorted() {
-		fmt.Fprintln(h, p)
-	}
-	fmt.Fprintln(h, b.EncodeWhole(nil, []byte(sampleText)))
-	b.hash = hex.EncodeToString(h.Sum(nil))[:16]
+	b.hash = b.behaviour()
 }
-
-// sorted is the merges in the order of their ranks.
-func (m *model) sorted() []pair {
-	type ranked struct {
-		rank int32
-		pair pair
-	}
-	all := make([]ranked, 0, len(m.merges))
-	for p, x := range m.merges {
-		all = append(all, ranked{x.rank, p})
-	}
-	slices.SortFunc(all, func(a, b ranked) int { return int(a.rank - b.rank) })
-	pairs := make([]pair, len(all))
-	for i, r := range all {
-		pairs[i] = r.pair
-	}
-	return pairs
-}
-
-// sampleText has what pre-tokenizers treat differently: numbers, contractions, runs of spaces and lines, scripts, marks, emoji.
-const sampleText = "I'll've DON'T 3 33 333 3333 1.5e-3 ½ x² \n \n\n \t\t \r\n  end  \u3000 a_b::c!=d;{}// ﬁ é e\u0301 ſ İ ß Ωσς " +
-	"中文字 かな 한국어 বাংলা ภาษา العربية \u200d👩\u200d💻🏽 \u0085\u00a0 ˈ ² Ⅷ ₿ <|a|> ｟x｠ \uFFFD"
 
 func (b *BPE) findStart() int32 {
 	if len(b.template.before) > 0 {

@@ -7,21 +7,40 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// normalForm is a normal form of Unicode (UAX 15). x/text makes "stream-safe" text, with U+034F put into more than 30 marks in a row,
-// which Hugging Face's tokenizers don't; text with many marks in a row is therefore normalized here.
+// normalForm is a normal form of Unicode (UAX 15), with characters of later versions than the library of Hugging Face's tokenizers
+// has left as they are.
 func normalForm(form norm.Form, text []byte) []byte {
 	if form.IsNormal(text) && !manyMarks(text) {
 		return text
 	}
-	if !manyMarks(text) {
-		return form.Bytes(text)
+	var out []byte
+	start := 0
+	for pos := 0; pos < len(text); {
+		size := 1
+		if text[pos] >= utf8.RuneSelf {
+			var r rune
+			if r, size = utf8.DecodeRune(text[pos:]); laterForms.has(r) {
+				out = appendNormal(out, form, text[start:pos])
+				out = append(out, text[pos:pos+size]...)
+				start = pos + size
+			}
+		}
+		pos += size
 	}
-	compatible := form == norm.NFKC || form == norm.NFKD
-	out := decompose(text, compatible)
+	return appendNormal(out, form, text[start:])
+}
+
+// appendNormal appends a normal form of text. x/text makes "stream-safe" text, with U+034F put into more than 30 marks in a row;
+// Hugging Face's tokenizers don't, so text with many marks in a row is normalized here.
+func appendNormal(dst []byte, form norm.Form, text []byte) []byte {
+	if !manyMarks(text) {
+		return append(dst, form.Bytes(text)...)
+	}
+	out := decompose(text, form == norm.NFKC || form == norm.NFKD)
 	if form == norm.NFC || form == norm.NFKC {
 		out = compose(out)
 	}
-	return out
+	return append(dst, out...)
 }
 
 // manyMarks is whether so many marks are in a row that their decompositions could be more than 30.

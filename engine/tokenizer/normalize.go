@@ -118,11 +118,20 @@ func lowercase(text []byte) []byte {
 		case r == 'İ':
 			out = append(out, "i\u0307"...)
 		default:
-			out = utf8.AppendRune(out, unicode.ToLower(r))
+			out = utf8.AppendRune(out, toLower(r))
 		}
 		text = text[size:]
 	}
 	return out
+}
+
+func toLower(r rune) rune {
+	for _, l := range laterLower {
+		if l.lo <= r && r <= l.hi {
+			return r - l.lo + l.lower
+		}
+	}
+	return unicode.ToLower(r)
 }
 
 // replace puts content in the place of every match.

@@ -91,8 +91,7 @@ func newPreTokenizers(c component) ([]preTokenizer, error) {
 		if err := c.fields(&f); err != nil {
 			return nil, err
 		}
-		ascii := runeSet{{'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}}
-		return newSplit(c, classMatcher{newClass(union(ascii, tables("P")))}, f.Behavior, false)
+		return newSplit(c, classMatcher{newClass(punctuationSet())}, f.Behavior, false)
 	case "WhitespaceSplit":
 		if err := c.fields(&struct{ Type string }{}); err != nil {
 			return nil, err

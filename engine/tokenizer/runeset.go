@@ -102,12 +102,17 @@ func appendStrided(ranges []runeRange, lo, hi, stride rune) []runeRange {
 }
 
 // The classes that have an escape of their own, as Oniguruma has them for Unicode text.
-var (
-	spaceSet  = func() runeSet { return tables("White_Space") }
-	digitSet  = func() runeSet { return tables("Nd") }
-	wordSet   = func() runeSet { return tables("L", "M", "N", "Pc", "Other_Alphabetic") }
-	numberSet = func() runeSet { return tables("N") }
-)
+func spaceSet() runeSet { return tables("White_Space") }
+func digitSet() runeSet { return tables("Nd") }
+func wordSet() runeSet  { return tables("L", "M", "N", "Pc", "Other_Alphabetic") }
+
+// The classes that other pre-tokenizers split by.
+func numberSet() runeSet { return union(tables("N"), laterNumbers) }
+
+func punctuationSet() runeSet {
+	ascii := runeSet{{'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}}
+	return union(ascii, earlierPunctuation, union(tables("P").not(), laterPunctuation).not())
+}
 
 // property is the set of \p{name}: a general category or a script, the case and spaces of its name being free.
 func property(name string) (runeSet, bool) {
