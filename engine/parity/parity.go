@@ -73,7 +73,7 @@ type run struct {
 	want     expectation
 	expected *weights.File
 	start    map[string][]float32
-	file     *checkpoint
+	file     *weights.Named
 	ids      []int32
 	batch    int
 	seq      int
@@ -137,12 +137,17 @@ func Run(dir string, backend backends.Backend) (*Report, error) {
 	if err := r.load(dir); err != nil {
 		return nil, err
 	}
-	if r.file, err = openCheckpoint(dir, r.model, r.recipe.Names); err != nil {
+	if r.file, err = weights.OpenNamed(dir, r.model, r.recipe.Names, weights.Reading{}); err != nil {
 		return nil, err
 	}
-	defer r.file.close()
-	if r.start, err = r.file.load(); err != nil {
-		return nil, err
+	defer r.file.Close()
+	r.start = map[string][]float32{}
+	for _, w := range r.model.Weights() {
+		values := make([]float32, w.Entries())
+		if err := r.file.Read(w.Path, values); err != nil {
+			return nil, err
+		}
+		r.start[w.Path] = values
 	}
 	for _, part := range []func() error{r.probe, r.greedy, r.train} {
 		if err := part(); err != nil {
@@ -247,10 +252,16 @@ func (r *run) layer(path string) string {
 	return fmt.Sprint(len(r.model.Layers) + i)
 }
 
-// state reports whether a tensor holds a state, which has no gradient.
-func (r *run) state(t check.NamedTensor) bool {
-	storage, _, _ := r.file.place(t)
-	return r.file.infos[storage].State
+// inFile gives one tensor as the checkpoint has it, from the values of the weight that holds it.
+func (r *run) inFile(t check.NamedTensor, read func(path string) ([]float32, error)) ([]float32, error) {
+	place := r.file.Place(t)
+	values, err := read(place.Path)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float32, place.Size)
+	r.file.ToFile(out, t, values[place.First:][:place.Size])
+	return out, nil
 }
 
 // probe judges logits, hidden states and routing of input_ids.

@@ -261,10 +261,10 @@ func counts(n []int) []float32 {
 func (r *run) gradients(p backends.Program) error {
 	r.report.Numbers.GradNorms = map[string]number{}
 	for _, t := range r.recipe.Names.Tensors {
-		if t.Copy || r.state(t) {
+		if t.Copy || r.file.Place(t).State {
 			continue
 		}
-		got, err := r.file.inFile(t, func(storage string) ([]float32, error) { return p.Output("grad/" + storage) })
+		got, err := r.inFile(t, func(storage string) ([]float32, error) { return p.Output("grad/" + storage) })
 		if err != nil {
 			return err
 		}
@@ -298,14 +298,14 @@ func (r *run) finals(store backends.Store) error {
 		if t.Copy {
 			continue
 		}
-		got, err := r.file.inFile(t, trained)
+		got, err := r.inFile(t, trained)
 		if err != nil {
 			return err
 		}
 		if err := r.compare("train.final."+t.File, got, 5e-4); err != nil {
 			return err
 		}
-		start, err := r.file.inFile(t, func(s string) ([]float32, error) { return r.start[s], nil })
+		start, err := r.inFile(t, func(s string) ([]float32, error) { return r.start[s], nil })
 		if err != nil {
 			return err
 		}

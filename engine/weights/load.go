@@ -28,14 +28,16 @@ func Of(m *check.Model, mtp bool) []Entry {
 }
 
 // Load creates the tensors in the store and fills them from the file, one at a time.
-func Load(f *File, entries []Entry, s Store) error {
+func Load(f *File, entries []Entry, s Store) error { return load(entries, s, f.Read) }
+
+func load(entries []Entry, s Store, read func(name string, dst []float32) error) error {
 	var values []float32
 	for _, e := range entries {
 		n := e.Shape.Size()
 		if cap(values) < n {
 			values = make([]float32, n)
 		}
-		if err := f.Read(e.Name, values[:n]); err != nil {
+		if err := read(e.Name, values[:n]); err != nil {
 			return err
 		}
 		if err := s.Create(e.Name, op.Type{Shape: e.Shape}); err != nil {

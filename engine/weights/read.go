@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"sort"
 	"strings"
 
@@ -27,14 +26,17 @@ type Tensor struct {
 	end   int64
 }
 
-// File is an open safetensors file. Several goroutines may read it at once.
+// Bytes is the tensor's size in the file.
+func (t Tensor) Bytes() int64 { return t.end - t.begin }
+
+// File is an open safetensors file: mapped, never read whole. Several goroutines may read it at once.
 type File struct {
 	Path     string
 	Metadata map[string]string
 	tensors  map[string]Tensor
 	names    []string // by place in the file
-	in       io.ReaderAt
-	close    func() error
+	data     []byte   // the file
+	unmap    func() error
 }
 
 // Problems is everything that is wrong with a file, a line each.
@@ -56,59 +58,61 @@ func (p *Problems) addf(format string, args ...any) {
 
 // Open opens a safetensors file and checks its header against its size; a *Problems error lists all that is wrong.
 func Open(path string) (*File, error) {
-	in, err := os.Open(path)
+	f, wrong, err := open(path)
 	if err != nil {
 		return nil, err
 	}
-	info, err := in.Stat()
-	if err != nil {
-		in.Close()
-		return nil, err
+	if len(wrong.List) > 0 {
+		f.Close()
+		return nil, wrong
 	}
-	f, err := Parse(path, in, info.Size())
-	if err != nil {
-		in.Close()
-		return nil, err
-	}
-	f.close = in.Close
 	return f, nil
 }
 
-// Parse reads the header of a safetensors file of the given size. The path is for messages.
-func Parse(path string, in io.ReaderAt, size int64) (*File, error) {
-	f := &File{Path: path, in: in, tensors: map[string]Tensor{}}
-	wrong := &Problems{Path: path}
-	if size < 8 {
-		wrong.addf("the file has %d bytes; a safetensors file starts with 8 bytes that say how long its header is", size)
-		return nil, wrong
+// open opens a file as far as its header can be read, and lists what is wrong.
+func open(path string) (*File, *Problems, error) {
+	data, unmap, err := mapFile(path)
+	if err != nil {
+		return nil, nil, err
 	}
-	var prefix [8]byte
-	if _, err := in.ReadAt(prefix[:], 0); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	length := binary.LittleEndian.Uint64(prefix[:])
-	switch {
-	case length > longestHeader:
-		wrong.addf("the header claims %d bytes; more than %d is no safetensors file", length, longestHeader)
-		return nil, wrong
-	case length > uint64(size-8):
-		wrong.addf("the header claims %d bytes and the file has %d: it was cut off, or is no safetensors file", length, size)
-		return nil, wrong
-	}
-	header := make([]byte, length)
-	if _, err := in.ReadAt(header, 8); err != nil && err != io.EOF {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	f.parseHeader(header, size-8-int64(length), wrong)
+	f, wrong := parse(path, data)
+	f.unmap = unmap
+	return f, wrong, nil
+}
+
+// Parse reads the header of a safetensors file that is in memory. The path is for messages.
+func Parse(path string, data []byte) (*File, error) {
+	f, wrong := parse(path, data)
 	if len(wrong.List) > 0 {
 		return nil, wrong
 	}
+	return f, nil
+}
+
+// parse reads the header of a file, as much of it as makes sense.
+func parse(path string, data []byte) (*File, *Problems) {
+	f := &File{Path: path, data: data, tensors: map[string]Tensor{}}
+	wrong := &Problems{Path: path}
+	if len(data) < 8 {
+		wrong.addf("the file has %d bytes; a safetensors file starts with 8 bytes that say how long its header is", len(data))
+		return f, wrong
+	}
+	length := binary.LittleEndian.Uint64(data)
+	switch {
+	case length > longestHeader:
+		wrong.addf("the header claims %d bytes; more than %d is no safetensors file", length, longestHeader)
+		return f, wrong
+	case length > uint64(len(data)-8):
+		wrong.addf("the header claims %d bytes and the file has %d: it was cut off, or is no safetensors file", length, len(data))
+		return f, wrong
+	}
+	f.parseHeader(data[8:8+length], int64(len(data))-8-int64(length), wrong)
 	for name, t := range f.tensors {
 		t.begin += 8 + int64(length)
 		t.end += 8 + int64(length)
 		f.tensors[name] = t
 	}
-	return f, nil
+	return f, wrong
 }
 
 // parseHeader fills in the tensors with offsets from the end of the header, in order of place.
@@ -250,27 +254,49 @@ func (f *File) Read(name string, dst []float32) error {
 	if t.Shape.Size() != len(dst) {
 		return fmt.Errorf("%s: %s has shape %v, not %d entries", f.Path, name, t.Shape, len(dst))
 	}
-	size := t.Dtype.Size()
+	return f.ReadFrom(name, 0, dst)
+}
+
+// ReadFrom fills dst with a tensor's entries from the given one on, widening to float32.
+func (f *File) ReadFrom(name string, first int, dst []float32) error {
+	t, ok := f.tensors[name]
+	if !ok {
+		return fmt.Errorf("%s has no tensor %s", f.Path, name)
+	}
+	if first < 0 || first+len(dst) > t.Shape.Size() {
+		return fmt.Errorf("%s: %s has shape %v, no entries %d to %d", f.Path, name, t.Shape, first, first+len(dst))
+	}
+	size := int64(t.Dtype.Size())
 	if size == 0 {
 		return fmt.Errorf("%s: forge does not read tensors of type %s (%s)", f.Path, t.Dtype, name)
 	}
-	buffer := make([]byte, min(len(dst)*size, 1<<18))
-	for at := t.begin; len(dst) > 0; {
-		part := buffer[:min(len(dst)*size, len(buffer))]
-		if _, err := f.in.ReadAt(part, at); err != nil {
-			return fmt.Errorf("reading %s from %s: %w", name, f.Path, err)
-		}
-		n := len(part) / size
+	begin := t.begin + int64(first)*size
+	return f.visit(begin, begin+int64(len(dst))*size, func(part []byte) error {
+		n := len(part) / int(size)
 		t.Dtype.widen(dst[:n], part)
-		dst, at = dst[n:], at+int64(len(part))
-	}
-	return nil
+		dst = dst[n:]
+		return nil
+	})
 }
 
-// Close closes the file.
+// Copy writes a tensor's bytes as they are stored.
+func (f *File) Copy(w io.Writer, name string) error {
+	t, ok := f.tensors[name]
+	if !ok {
+		return fmt.Errorf("%s has no tensor %s", f.Path, name)
+	}
+	return f.visit(t.begin, t.end, func(part []byte) error {
+		_, err := w.Write(part)
+		return err
+	})
+}
+
+// Close gives up the mapping. The file must not be read at the same time.
 func (f *File) Close() error {
-	if f.close == nil {
+	if f.unmap == nil {
 		return nil
 	}
-	return f.close()
+	unmap := f.unmap
+	f.unmap, f.data = nil, nil
+	return unmap()
 }
