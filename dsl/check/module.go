@@ -47,7 +47,6 @@ type use struct {
 	name string
 	span diag.Span
 	m    *Module // nil: could not be read
-	seen bool
 }
 
 // PluginFile is one file of an installed plugin's header.
@@ -322,7 +321,6 @@ func (m *Module) lookupExcept(name string, own *dsl.Section) (Value, diag.Span, 
 		return d.value(), d.span, true
 	}
 	if u := m.uses[name]; u != nil {
-		u.seen = true
 		if u.m == nil {
 			return bad, u.span, true
 		}
@@ -389,9 +387,6 @@ func (m *Module) exports() []string {
 	}
 	return names
 }
-
-// moduleScope is the scope at the top of a file.
-func (c *checker) moduleScope(m *Module) scope { return m }
 
 // sourceText is the text of a place, "" if the file is not known.
 func sourceText(c *checker, at diag.Span) string {

@@ -172,7 +172,7 @@ func (n *checkpointNames) lentForms(parts []leafPart) [][]leafPart {
 			if p.index != nil {
 				i, isWhole := whole(n.c.eval(sc, p.index))
 				if !isWhole {
-					n.failed = true
+					n.fail(diag.New("E604", p.index.At(), "", "an index is a whole number"))
 					return nil
 				}
 				index = int(i)

@@ -194,11 +194,11 @@ func (c *checker) asSchedule(v Value, x dsl.Expr) (*Schedule, bool) {
 }
 
 // finishSchedule checks that a schedule given to a setting or attribute knows where it begins.
-func (c *checker) finishSchedule(s *Schedule, name string, at diag.Span) Value {
+func (c *checker) finishSchedule(s *Schedule, at diag.Span) Value {
 	if p := &s.Pieces[0]; p.follows {
 		d := diag.New("E104", p.place(at), "nothing is before it", "`%s` begins where the piece before it ends", p.Kind)
 		if p.Kind == "hold" {
-			return c.fail(d.Helpf("give the value: `hold(…, %s)`", "until = …"))
+			return c.fail(d.Helpf("give the value first: `hold(0.1, until = …)`"))
 		}
 		return c.fail(d.Helpf("write `hold(…, over = …) then %s(…)`, or a `ramp`", p.Kind))
 	}

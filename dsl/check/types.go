@@ -168,7 +168,7 @@ func (c *checker) fit(v Value, t typ, name string, at diag.Span, raw string) Val
 	for _, a := range t.atoms {
 		if w, ok := fitAtom(v, a); ok {
 			if s, isS := w.(*Schedule); isS {
-				return c.finishSchedule(s, name, at)
+				return c.finishSchedule(s, at)
 			}
 			return w
 		}
