@@ -1,6 +1,7 @@
 package check
 
 import (
+	"strconv"
 	"strings"
 
 	"forge/dsl"
@@ -15,6 +16,7 @@ type BlockDef struct {
 	Params []*Param
 	Module *Module
 
+	id       int // of the declarations, in the order they are read
 	state    checkState
 	bad      bool // its definition has faults: building and applying it is silent
 	switches []*Param
@@ -35,11 +37,13 @@ const (
 type blocks struct {
 	building []*Built             // being applied, outermost first: where a fault with sizes comes from
 	groups   map[*BlockDef]*group // which blocks contain each other
+	defs     int                  // number of declarations
 }
 
 // newBlock makes the definition of a declared block; checkBlock checks it.
 func (c *checker) newBlock(decl *dsl.Block, file *dsl.File, params []*Param, m *Module) *BlockDef {
-	return &BlockDef{Name: decl.Name.Name, File: file.Name, Decl: decl, Params: params, Module: m}
+	c.defs++
+	return &BlockDef{Name: decl.Name.Name, File: file.Name, Decl: decl, Params: params, Module: m, id: c.defs}
 }
 
 // outside reports whether the block has no `return`: it is implemented in Go or by a plugin.
@@ -61,7 +65,7 @@ func (c *checker) build(def *BlockDef, attrs map[string]Value, spans map[string]
 	if def.bad {
 		return nil
 	}
-	k := def.File + "\x00" + def.Name + "\x00" + attrsKey(attrs)
+	k := strconv.Itoa(def.id) + " " + attrsKey(attrs)
 	if b, known := c.built[k]; known {
 		return b
 	}
@@ -110,7 +114,7 @@ func (b *Built) apply(c *checker, in [][]*Axis) (*Body, *borderFault) {
 		w.body.bad = true
 		return w.body, nil
 	}
-	bound, fault := bindHeader(b.Def.Name, b.Def.Decl, in, b.Def.File)
+	bound, fault := bindHeader(b.Def.Name, b.Def.Decl, in)
 	if fault != nil {
 		w.body.bad = true
 		return w.body, fault

@@ -36,7 +36,7 @@ func (f *borderFault) at(span diag.Span) *diag.Diagnostic {
 }
 
 // bindHeader binds the inputs of a block's header to arguments with the given axes.
-func bindHeader(name string, decl *dsl.Block, in [][]*Axis, file string) (*border, *borderFault) {
+func bindHeader(name string, decl *dsl.Block, in [][]*Axis) (*border, *borderFault) {
 	if len(in) != len(decl.Inputs) {
 		return nil, &borderFault{code: "E215", input: -1, headline: fmt.Sprintf("`%s` takes %s, not %d", name, counted(len(decl.Inputs), "input"), len(in)),
 			declared: decl.Name.Span}
@@ -226,7 +226,7 @@ func (w *walker) signature(s *symBlock, in [][]*Axis) ([]*Axis, *borderFault) {
 	var out *dsl.Shape
 	switch {
 	case s.def != nil:
-		bound, fault := bindHeader(s.name, s.def.Decl, in, s.def.File)
+		bound, fault := bindHeader(s.name, s.def.Decl, in)
 		if fault != nil {
 			return nil, fault
 		}

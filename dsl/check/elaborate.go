@@ -49,8 +49,6 @@ type entry struct {
 	kind  string // attribute, input, weight, state, part, equation
 	param *Param
 	stmt  dsl.Stmt
-	piece int // which name of its equation
-	node  *Node
 
 	used   bool
 	state  checkState
@@ -94,28 +92,27 @@ func newWalker(c *checker, def *BlockDef, b *Built) *walker {
 		w.attrs[p.Name] = e
 		w.order = append(w.order, e)
 	}
-	add := func(id dsl.Ident, kind string, s dsl.Stmt, piece int) *entry {
-		e := &entry{id: id, kind: kind, stmt: s, piece: piece}
-		if w.lines[id.Name] == nil {
+	add := func(id dsl.Ident, kind string, s dsl.Stmt) {
+		if w.lines[id.Name] == nil { // else it is given twice, which checkNames reports
+			e := &entry{id: id, kind: kind, stmt: s}
 			w.lines[id.Name] = e
 			w.order = append(w.order, e)
 		}
-		return e
 	}
 	for _, in := range def.Decl.Inputs {
-		add(in.Name, "input", nil, 0)
+		add(in.Name, "input", nil)
 	}
 	for _, s := range def.Decl.Body {
 		switch s := s.(type) {
 		case *dsl.Weight:
-			add(s.Name, "weight", s, 0)
+			add(s.Name, "weight", s)
 		case *dsl.State:
-			add(s.Name, "state", s, 0)
+			add(s.Name, "state", s)
 		case *dsl.Part:
-			add(s.Name, "part", s, 0)
+			add(s.Name, "part", s)
 		case *dsl.Equation:
-			for i, id := range s.Names {
-				add(id, "equation", s, i)
+			for _, id := range s.Names {
+				add(id, "equation", s)
 			}
 		}
 	}
@@ -126,8 +123,7 @@ func newWalker(c *checker, def *BlockDef, b *Built) *walker {
 func (w *walker) concrete(b *border, in [][]*Axis) {
 	w.rest = b.rest
 	for i, decl := range w.def.Decl.Inputs {
-		from := map[*Axis]diag.Span{}
-		w.addInput(decl, i, in[i], from)
+		w.addInput(decl, i, in[i], map[*Axis]diag.Span{})
 	}
 	for _, name := range b.order {
 		a := b.bound[name]
@@ -151,7 +147,7 @@ func (w *walker) addInput(decl *dsl.Input, i int, axes []*Axis, from map[*Axis]d
 	n := w.emit(&Node{Op: "input", Name: decl.Name.Name, Axes: axes, N: i, Span: decl.Span})
 	w.body.In = append(w.body.In, n)
 	e := w.lines[decl.Name.Name]
-	e.state, e.node = checked, n
+	e.state = checked
 	e.value = &tensor{node: n, axes: axes, from: from, at: decl.Span}
 }
 

@@ -47,7 +47,7 @@ func (w *walker) checkGradients() {
 		reached[n] = true
 	}
 	for _, n := range w.body.Nodes {
-		if n.Op == "weight" && !reached[n] {
+		if n.Op == "weight" && !reached[n] && w.lines[n.Name].used {
 			w.fail(diag.New("E219", n.Span, "", "no gradient can reach the weight `%s`: it would never be trained", n.Name).
 				Helpf("`top`, `sign`, `stop_grad`, `metric` and `update` lines pass no gradient on"))
 		}

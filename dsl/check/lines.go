@@ -34,12 +34,12 @@ func (w *walker) weight(e *entry, s *dsl.Weight) Value {
 }
 
 func (w *walker) leaf(e *entry, op string, axes []*Axis, shape *dsl.Shape) Value {
-	e.node = w.emit(&Node{Op: op, Name: e.id.Name, Axes: axes, Span: e.id.Span})
+	n := w.emit(&Node{Op: op, Name: e.id.Name, Axes: axes, Span: e.id.Span})
 	from := make(map[*Axis]diag.Span, len(axes))
 	for i, a := range axes {
 		from[a] = shape.Axes[i].Span
 	}
-	return &tensor{node: e.node, axes: axes, from: from, at: e.id.Span}
+	return &tensor{node: n, axes: axes, from: from, at: e.id.Span}
 }
 
 // guardedOut decides a guard; a false one makes the name absent.

@@ -113,12 +113,12 @@ func (c *checker) checkReadings(def *BlockDef) {
 		walkers = append(walkers, w)
 	}
 	for i, w := range walkers {
-		w.unused(usedAnywhere)
-		if len(w.diags) == 0 {
+		if len(w.diags) == 0 { // else the nodes are not all there
 			w.checkPeeking()
 			w.checkSchedules()
 			w.checkGradients()
 		}
+		w.unused(usedAnywhere)
 		for _, d := range w.diags {
 			k := fmt.Sprint(d.Code, d.Main(), d.Message)
 			f := found[k]
