@@ -123,7 +123,12 @@ func (t *trainer) summary() string {
 		tokens += s.NumTokens
 	}
 	row("training", "%s: %d steps, %s tokens, %.2f a parameter", strings.Join(names, ", "), t.totalSteps(), large(float64(tokens)), float64(tokens)/float64(max(n.Params, 1)))
-	row("batch", "%d sequences × accumulation 1 × workers %d, %d tokens each; %s", t.compiled.batch.B, t.state.Workers, stage.Seq, stage.Precision.Kind)
+	row("batch", "%d sequences × accumulation 1 × workers %d, %d tokens each", t.compiled.batch.B, t.state.Workers, stage.Seq)
+	precision := "float32"
+	if kind := stage.Precision.Kind; kind != "fp32" {
+		precision += "; the recipe asks for " + kind + ", which no backend of this build computes in"
+	}
+	row("precision", "%s", precision)
 	for _, s := range t.Data.Sources() {
 		row("data", "%s: %s; %d documents, %s bytes, checksum %s", s.Kind, s.Detail, s.Documents, large(float64(s.Bytes)), s.Checksum)
 	}
