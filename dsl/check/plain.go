@@ -137,7 +137,7 @@ func (w *walker) attributeOf(b *Built, x *dsl.Member) Value {
 // blockMember is an attribute of a block that is not built yet.
 func (w *walker) blockMember(b *symBlock, x *dsl.Member) Value {
 	if b.def == nil {
-		return &symNumber{variable(b.name + "." + x.Name.Name), true}
+		return &symNumber{variable(b.name + "." + x.Name.Name), false}
 	}
 	p := b.def.param(x.Name.Name)
 	if p == nil {
@@ -163,26 +163,18 @@ func (w *walker) plainBinary(x *dsl.Binary, a, b Value) Value {
 	if isSymbol(a) || isSymbol(b) {
 		switch x.Op {
 		case "+", "-", "*", "/", "%", "^":
-			for _, v := range []Value{a, b} {
+			for i, v := range []Value{a, b} {
 				if _, ok := symbolOf(v); !ok && v != unknown {
-					at := x.X.At()
-					if v == b {
-						at = x.Y.At()
-					}
-					return w.fail(w.noNumber(v, x.Op, at))
+					return w.fail(w.noNumber(v, x.Op, []dsl.Expr{x.X, x.Y}[i].At()))
 				}
 			}
 			return symArith(x.Op, a, b)
 		}
 		return unknown
 	}
-	for _, v := range []Value{a, b} {
+	for i, v := range []Value{a, b} {
 		if isNone(v) && elementwiseOps[x.Op] != "" {
-			at := x.X.At()
-			if !isNone(a) {
-				at = x.Y.At()
-			}
-			return w.fail(w.noNumber(v, x.Op, at))
+			return w.fail(w.noNumber(v, x.Op, []dsl.Expr{x.X, x.Y}[i].At()))
 		}
 	}
 	return w.c.arith(x.Op, x.OpSpan, a, b, x.X.At(), x.Y.At())
