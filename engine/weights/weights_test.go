@@ -286,3 +286,117 @@ func TestInitialize(t *testing.T) {
 		t.Errorf("ones start at %g, zeros at %g", a[7], b[7])
 	}
 }
+
+// TestNarrowing: every code of a narrow type comes back, and numbers in between go to the nearest, ties to the even code.
+func TestNarrowing(t *testing.T) {
+	for code := range 256 {
+		v := float8[code]
+		if got := toFloat8(v); got != byte(code) && v == v {
+			t.Errorf("code %#x is %g, which becomes %#x", code, v, got)
+		}
+		if code&0x7f >= 0x7e {
+			continue
+		}
+		next := float8[code+1]
+		even := byte(code + code&1)
+		if got := toFloat8((v + next) / 2); got != even {
+			t.Errorf("between %g and %g: %#x, want %#x", v, next, got, even)
+		}
+		if got := toFloat8(v + (next-v)*0.49); got != byte(code) {
+			t.Errorf("just above %g: %#x, want %#x", v, got, code)
+		}
+	}
+	for v, want := range map[float32]byte{17: 0x58, 19: 0x5a, 1000: 0x7e, -1e30: 0xfe, float32(math.Inf(-1)): 0xfe} {
+		if got := toFloat8(v); got != want {
+			t.Errorf("%g: %#x, want %#x", v, got, want)
+		}
+	}
+	for code := range 1 << 16 {
+		v := math.Float32frombits(uint32(code) << 16)
+		if got := toBFloat16(v); got != uint16(code) && v == v {
+			t.Fatalf("bf16 %#x becomes %#x", code, got)
+		} else if v != v && got&0x7fff <= 0x7f80 {
+			t.Fatalf("the NaN %#x becomes %#x", code, got)
+		}
+	}
+	if toBFloat16(math.Float32frombits(0x3f808000)) != 0x3f80 || toBFloat16(math.Float32frombits(0x3f818000)) != 0x3f82 {
+		t.Error("ties do not go to the even one")
+	}
+}
+
+// TestQuantize: the published way of scaling, with the numbers that follow from it by hand.
+func TestQuantize(t *testing.T) {
+	codes, scales := make([]byte, 4), make([]float32, 1)
+	for _, c := range []struct {
+		values []float32
+		scale  float32
+		codes  []byte
+	}{
+		{[]float32{1, -2, 3.5, 0.1}, 0.0078125, []byte{0x70, 0xf8, 0x7e, 0x55}},
+		{[]float32{1, -2, 3, 0.1}, 3.0 / 448, []byte{0x71, 0xf9, 0x7e, 0x57}},
+		{[]float32{0, 0, 0, 0}, 1, []byte{0, 0, 0, 0}},
+	} {
+		Quantize(codes, scales, c.values, 4, 128, 128)
+		if !bytes.Equal(codes, c.codes) || scales[0] != c.scale {
+			t.Errorf("%v: %#x times %g, want %#x times %g", c.values, codes, scales[0], c.codes, c.scale)
+		}
+	}
+	// Blocks of 2×3 over 3×5: four of them, three partial.
+	values := make([]float32, 15)
+	for i := range values {
+		values[i] = float32(i + 1)
+	}
+	codes, scales = make([]byte, 15), make([]float32, 4)
+	Quantize(codes, scales, values, 5, 2, 3)
+	want := []float32{8. / 448, 10. / 448, 13. / 448, 15. / 448}
+	if !cmp.Equal(scales, want) {
+		t.Errorf("scales %v, want %v", scales, want)
+	}
+}
+
+// TestPermute compares with the definition for any order of axes.
+func TestPermute(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 5).Draw(t, "axes")
+		shape := rapid.SliceOfN(rapid.IntRange(1, 5), n, n).Draw(t, "shape")
+		if rapid.Bool().Draw(t, "large") {
+			shape[0] = 70
+		}
+		axes := make([]int, n)
+		for i := range axes {
+			axes[i] = i
+		}
+		order := rapid.Permutation(axes).Draw(t, "order")
+		src := make([]float32, op.Shape(shape).Size())
+		for i := range src {
+			src[i] = float32(i)
+		}
+		dst, back := make([]float32, len(src)), make([]float32, len(src))
+		permute(dst, src, shape, order)
+		from := strides(shape)
+		at := make([]int, n)
+		for d, got := range dst {
+			s := 0
+			for i, o := range order {
+				s += at[i] * from[o]
+			}
+			if got != src[s] {
+				t.Fatalf("entry %d is %g, want %g", d, got, src[s])
+			}
+			for i := n - 1; i >= 0; i-- {
+				if at[i]++; at[i] < shape[order[i]] {
+					break
+				}
+				at[i] = 0
+			}
+		}
+		inFile := make([]int, n)
+		for i, o := range order {
+			inFile[i] = shape[o]
+		}
+		permute(back, dst, inFile, inverse(order))
+		if !cmp.Equal(back, src) {
+			t.Fatal("the way back gives something else")
+		}
+	})
+}

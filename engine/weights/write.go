@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"sort"
 	"strconv"
 
@@ -19,10 +18,36 @@ type Entry struct {
 	Shape op.Shape
 }
 
+// Stored is a tensor to write in a type of its own.
+type Stored struct {
+	Entry
+	Dtype Dtype
+}
+
 // Write writes a safetensors file of float32 tensors to w, in the order given, holding one tensor in memory at a time: read fills
 // dst with the tensor of that name. The data starts at a multiple of 8 bytes. The same tensors give the same bytes.
 func Write(w io.Writer, entries []Entry, metadata map[string]string, read func(name string, dst []float32) error) error {
-	header, err := formatHeader(entries, metadata)
+	list := make([]Stored, len(entries))
+	for i, e := range entries {
+		list[i] = Stored{e, F32}
+	}
+	var values []float32
+	return WriteStored(w, list, metadata, func(w io.Writer, s Stored) error {
+		n := s.Shape.Size()
+		if cap(values) < n {
+			values = make([]float32, n)
+		}
+		if err := read(s.Name, values[:n]); err != nil {
+			return err
+		}
+		return F32.write(w, values[:n])
+	})
+}
+
+// WriteStored writes a safetensors file to w, in the order given. write writes the bytes of one tensor; they must be as many as its
+// type and shape say. Where wide numbers follow narrow ones, readers may find them at odd places: put the wide ones first.
+func WriteStored(w io.Writer, list []Stored, metadata map[string]string, write func(io.Writer, Stored) error) error {
+	header, err := formatHeader(list, metadata)
 	if err != nil {
 		return err
 	}
@@ -31,32 +56,31 @@ func Write(w io.Writer, entries []Entry, metadata map[string]string, read func(n
 	if _, err := w.Write(append(prefix[:], header...)); err != nil {
 		return err
 	}
-	var values []float32
-	buffer := make([]byte, 1<<18)
-	for _, e := range entries {
-		n := e.Shape.Size()
-		if cap(values) < n {
-			values = make([]float32, n)
-		}
-		values = values[:n]
-		if err := read(e.Name, values); err != nil {
+	counted := &counter{w: w}
+	for _, s := range list {
+		counted.n = 0
+		if err := write(counted, s); err != nil {
 			return err
 		}
-		for rest := values; len(rest) > 0; {
-			part := rest[:min(len(rest), len(buffer)/4)]
-			for i, v := range part {
-				binary.LittleEndian.PutUint32(buffer[4*i:], math.Float32bits(v))
-			}
-			if _, err := w.Write(buffer[:4*len(part)]); err != nil {
-				return err
-			}
-			rest = rest[len(part):]
+		if want := int64(s.Shape.Size()) * int64(s.Dtype.Size()); counted.n != want {
+			return fmt.Errorf("%s, %s %v, has %d bytes and %d were written", s.Name, s.Dtype, s.Shape, want, counted.n)
 		}
 	}
 	return nil
 }
 
-func formatHeader(entries []Entry, metadata map[string]string) ([]byte, error) {
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func formatHeader(entries []Stored, metadata map[string]string) ([]byte, error) {
 	var out bytes.Buffer
 	out.WriteByte('{')
 	if len(metadata) > 0 {
@@ -81,14 +105,14 @@ func formatHeader(entries []Entry, metadata map[string]string) ([]byte, error) {
 			return nil, err
 		}
 		out.Write(name)
-		out.WriteString(`:{"dtype":"F32","shape":[`)
+		fmt.Fprintf(&out, `:{"dtype":%q,"shape":[`, e.Dtype)
 		for k, n := range e.Shape {
 			if k > 0 {
 				out.WriteByte(',')
 			}
 			out.WriteString(strconv.Itoa(n))
 		}
-		end := offset + 4*int64(e.Shape.Size())
+		end := offset + int64(e.Dtype.Size())*int64(e.Shape.Size())
 		fmt.Fprintf(&out, `],"data_offsets":[%d,%d]}`, offset, end)
 		offset = end
 	}
