@@ -16,14 +16,44 @@ import (
 
 func newShowCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show NAME",
-		Short: "A block's, kind's or value's definition and documentation",
-		Example: `  forge show router      a standard block
-  forge show train       a kind of section: its settings, types and defaults
-  forge show adamw       a value and its attributes`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return runShow(a, args[0]) },
+		Use:   "show NAME | RECIPE PATH",
+		Short: "A block's, kind's or value's definition; a recipe's value",
+		Example: `  forge show router               a standard block
+  forge show train                a kind of section: its settings, types and defaults
+  forge show adamw                a value and its attributes
+  forge show tiny model.attn      what a recipe has there, and where that was written`,
+		Args:        cobra.RangeArgs(1, 2),
+		Annotations: map[string]string{readsRecipe: "yes"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				return runShowValue(a, args[0], args[1])
+			}
+			if len(a.sets) > 0 {
+				return usagef("--set changes a recipe: forge show RECIPE PATH --set …")
+			}
+			return runShow(a, args[0])
+		},
 	}
+}
+
+// runShowValue prints a value of a recipe and its origin.
+func runShowValue(a *app, name, path string) error {
+	recipe, err := a.loadRecipe(name)
+	if err != nil {
+		return err
+	}
+	text, origin, err := recipe.Show(path)
+	if err != nil {
+		return &usageError{err}
+	}
+	if a.json {
+		return a.printJSON(map[string]string{"path": path, "text": text, "origin": origin})
+	}
+	if origin != "" {
+		a.printf("# %s\n", origin)
+	}
+	a.printf("%s\n", text)
+	return nil
 }
 
 // definition is what `forge show --json` prints.
