@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -13,7 +14,7 @@ import (
 	"forge/dsl/check"
 )
 
-// document is a piece of text that hangs together: a file, or a line of JSONL.
+// document is a piece of text that hangs together: a file or a piece of a long one, or a line of JSONL.
 type document struct {
 	file   int32
 	line   int32 // bytes of its line in the file (JSONL), else 0
@@ -108,19 +109,22 @@ func openSource(s check.Source) (*source, error) {
 	return src, nil
 }
 
-// scanFiles makes each file that is not empty a document. Files are hashed by a few goroutines; the result does not depend on
-// how many.
+// longest is the size from which a file is cut into several documents, each ending with the first line that passes it. Whole files
+// would not do for holding out: a corpus is often one file, and of the Go source a quarter lies in fifty generated giants.
+const longest = 64 << 10
+
+// scanFiles makes the documents of each file that is not empty. Files are hashed by a few goroutines; the result does not depend
+// on how many.
 func (s *source) scanFiles() error {
-	all := make([]document, len(s.files))
+	all := make([][]document, len(s.files))
 	errs := make([]error, len(s.files))
 	next := make(chan int)
 	var wait sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), 8, len(s.files)) {
 		wait.Go(func() {
-			buffer := make([]byte, 1<<16)
+			in := bufio.NewReaderSize(nil, 1<<16)
 			for i := range next {
-				all[i], errs[i] = hashFile(s.files[i], buffer)
-				all[i].file = int32(i)
+				all[i], errs[i] = cutFile(s.files[i], int32(i), in)
 			}
 		})
 	}
@@ -129,11 +133,11 @@ func (s *source) scanFiles() error {
 	}
 	close(next)
 	wait.Wait()
-	for i, d := range all {
+	for i, documents := range all {
 		if errs[i] != nil {
 			return errs[i]
 		}
-		if d.size > 0 {
+		for _, d := range documents {
 			s.documents = append(s.documents, d)
 			s.bytes += d.size
 		}
@@ -141,18 +145,40 @@ func (s *source) scanFiles() error {
 	return nil
 }
 
-func hashFile(path string, buffer []byte) (document, error) {
+// cutFile reads a file once and gives its documents. A line without end is cut where it passes twice the longest size.
+func cutFile(path string, file int32, in *bufio.Reader) ([]document, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return document{}, err
+		return nil, err
 	}
 	defer f.Close()
+	in.Reset(f)
+	var documents []document
 	h := sha256.New()
-	n, err := io.CopyBuffer(struct{ io.Writer }{h}, struct{ io.Reader }{f}, buffer)
-	if err != nil {
-		return document{}, fmt.Errorf("reading %s: %w", path, err)
+	at := document{file: file}
+	finish := func() {
+		if at.size > 0 {
+			at.hash = binary.LittleEndian.Uint64(h.Sum(nil))
+			documents = append(documents, at)
+		}
+		h.Reset()
+		at = document{file: file, offset: at.offset + at.size}
 	}
-	return document{size: n, hash: binary.LittleEndian.Uint64(h.Sum(nil))}, nil
+	for {
+		line, err := in.ReadSlice('\n')
+		h.Write(line)
+		at.size += int64(len(line))
+		if err == io.EOF {
+			finish()
+			return documents, nil
+		}
+		if err != nil && err != bufio.ErrBufferFull {
+			return nil, fmt.Errorf("reading %s: %w", path, err)
+		}
+		if at.size >= longest && (err == nil || at.size >= 2*longest) {
+			finish()
+		}
+	}
 }
 
 // checksum covers the hash and the length of every document in order.
