@@ -108,3 +108,6 @@ func supportedRoutines() []*routines {
 
 // pause keeps the core waiting for roughly n·50 cycles without loading it.
 func pause(n int) { pauseAMD64(n) }
+
+// ticks is a clock of an unknown but constant rate, read in some nanoseconds.
+func ticks() uint64 { return ticksAMD64() }

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -15,7 +16,8 @@ import (
 // so that it meets the same memory in every step, and takes parts of the
 // others when it is done. A worker whose core is taken away by another process
 // therefore delays a task by at most one part, and workers that are not awake
-// yet are not waited for.
+// yet are not waited for. Where even that costs milliseconds, the pool does
+// without its workers for a while; see pool_late.go.
 //
 // Concurrent calls wait for each other. A task must not start another task on
 // its own pool. The zero value is not usable; see NewPool.
@@ -31,6 +33,7 @@ type Pool struct {
 	done         chan struct{}
 	closed       atomic.Bool
 	workers      sync.WaitGroup
+	late         lateness
 
 	shared   scratch // scratch used by all workers of a task
 	logits   scratch // of one chunk of rows of a head
@@ -126,7 +129,7 @@ func (p *Pool) run(parts int, task Task) {
 	if parts <= 0 {
 		return
 	}
-	if len(p.lanes) == 1 || parts == 1 || p.closed.Load() {
+	if len(p.lanes) == 1 || parts == 1 || p.closed.Load() || p.late.alone() {
 		for part := range parts {
 			task.Do(part, 0)
 		}
@@ -141,8 +144,14 @@ func (p *Pool) run(parts int, task Task) {
 	}
 	p.epoch.Add(1)
 	p.wakeParked()
-	p.takeParts(0)
-	p.await()
+	start := ticks()
+	taken := p.takeParts(0)
+	if taken == parts {
+		p.late.absent()
+	} else {
+		p.late.missed = 0
+	}
+	p.await(start, taken)
 	p.task = nil
 }
 
@@ -155,8 +164,9 @@ func (p *Pool) wakeParked() {
 	}
 }
 
-// takeParts runs parts until none is unclaimed, the worker's own first.
-func (p *Pool) takeParts(worker int) {
+// takeParts runs parts until none is unclaimed, the worker's own first, and
+// returns how many it ran.
+func (p *Pool) takeParts(worker int) (taken int) {
 	for i := range p.lanes {
 		l := &p.lanes[(worker+i)%len(p.lanes)]
 		for {
@@ -170,11 +180,13 @@ func (p *Pool) takeParts(worker int) {
 			}
 			// An unclaimed part means that its task is the current one.
 			p.task.Do(int(first), worker)
+			taken++
 			if p.left.Add(-1) == 0 && worker != 0 && p.callerParked.CompareAndSwap(1, 0) {
 				p.done <- struct{}{}
 			}
 		}
 	}
+	return taken
 }
 
 // Waiting spins spinRounds times for spinPauses pauses each, about 20 to 40
@@ -184,21 +196,36 @@ const (
 	spinPauses = 24
 )
 
-// await returns when no part is left.
-func (p *Pool) await() {
-	for round := 0; p.left.Load() != 0; round++ {
-		if round < spinRounds {
-			pause(spinPauses)
-			continue
-		}
-		p.callerParked.Store(1)
-		if p.left.Load() == 0 && p.callerParked.CompareAndSwap(1, 0) {
+// await returns when no part is left. The caller began at start and ran so many
+// parts.
+func (p *Pool) await(start uint64, taken int) {
+	waiting := ticks()
+	for round := range spinRounds {
+		if p.left.Load() == 0 {
 			return
 		}
-		// The token may come from a worker that finished the previous task
-		// and was slow to look for a parked caller: the loop checks again.
-		<-p.done
+		if round < spinRounds-1 {
+			pause(spinPauses)
+		}
 	}
+	since := time.Now()
+	for p.left.Load() != 0 {
+		p.park()
+	}
+	if taken > 0 {
+		p.late.waited(time.Since(since), ticks()-waiting, (waiting-start)/uint64(taken))
+	}
+}
+
+// park sleeps until the last part is finished, or a little less.
+func (p *Pool) park() {
+	p.callerParked.Store(1)
+	if p.left.Load() == 0 && p.callerParked.CompareAndSwap(1, 0) {
+		return
+	}
+	// The token may come from a worker that finished the previous task
+	// and was slow to look for a parked caller: await checks again.
+	<-p.done
 }
 
 // work is the life of a worker.

@@ -89,6 +89,76 @@ func TestScratchGrowsAndIsAligned(t *testing.T) {
 	}
 }
 
+// TestLateness: waits that are long for the task's parts, and workers that do
+// not come, make the caller work alone, each time for longer.
+func TestLateness(t *testing.T) {
+	var l lateness
+	l.waited(lateWait/2, 1000, 1) // short
+	l.waited(time.Second, 1000, 900)
+	if l.alone() {
+		t.Fatal("alone after waits that mean nothing")
+	}
+	for i, want := range []time.Duration{shortestRest, 2 * shortestRest, 4 * shortestRest} {
+		l.waited(lateWait, 1000, 10)
+		if l.rest != want || !l.alone() {
+			t.Fatalf("rest %d of %v, want %v", i+1, l.rest, want)
+		}
+		l.until = time.Now()
+		if l.alone() {
+			t.Fatal("alone after the rest")
+		}
+	}
+	l.until = time.Now().Add(-time.Minute)
+	l.waited(lateWait, 1000, 10)
+	if l.rest != shortestRest {
+		t.Errorf("rest of %v after a long time without a wait", l.rest)
+	}
+
+	l = lateness{}
+	for range absentTasks {
+		l.absent()
+	}
+	if l.alone() {
+		t.Error("alone at once, when a worker had no time to wake")
+	}
+	l.since = l.since.Add(-absentTime)
+	l.absent()
+	if !l.alone() {
+		t.Error("not alone when no worker comes")
+	}
+}
+
+// TestPoolAlone: a pool that does without its workers runs every part, and they
+// come back.
+func TestPoolAlone(t *testing.T) {
+	p := newPool(t, 3)
+	p.late.begin(time.Now())
+	ran := 0
+	p.Run(6, func(_, worker int) {
+		if worker != 0 {
+			t.Errorf("part on worker %d", worker)
+		}
+		ran++
+	})
+	if ran != 6 {
+		t.Errorf("%d parts ran, want 6", ran)
+	}
+	p.late = lateness{}
+	var helped atomic.Bool
+	p.Run(2, func(_, worker int) {
+		if worker != 0 {
+			helped.Store(true)
+			return
+		}
+		for end := time.Now().Add(5 * time.Second); !helped.Load() && time.Now().Before(end); {
+			time.Sleep(100 * time.Microsecond)
+		}
+	})
+	if !helped.Load() {
+		t.Error("the workers did not come back")
+	}
+}
+
 type countTask struct{ n atomic.Int64 }
 
 func (c *countTask) Do(int, int) { c.n.Add(1) }

@@ -8,3 +8,8 @@ package kernel
 //
 //go:noescape
 func pauseAMD64(n int)
+
+// ticksAMD64 reads the time-stamp counter.
+//
+//go:noescape
+func ticksAMD64() uint64

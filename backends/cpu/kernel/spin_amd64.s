@@ -13,3 +13,12 @@ again:
 	DECQ AX
 	JNZ  again
 	RET
+
+// func ticksAMD64() uint64
+// Requires: RDTSC
+TEXT ·ticksAMD64(SB), NOSPLIT, $0-8
+	RDTSC
+	SHLQ $0x20, DX
+	ORQ  DX, AX
+	MOVQ AX, ret+0(FP)
+	RET
