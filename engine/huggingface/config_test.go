@@ -177,8 +177,8 @@ func TestRecipeText(t *testing.T) {
 	if r := recipeOf(t, c); r.Name != "some_model_2" || r.Data == nil || r.Stages[0].Seq != maxSeq {
 		t.Errorf("%s, data %v, %d tokens", r.Name, r.Data, r.Stages[0].Seq)
 	}
-	for from, to := range map[string]string{"": "checkpoint", "3": "checkpoint", "model": "model_checkpoint", "DeepSeek-V3": "deepseek_v3", "..": "checkpoint", "für": "f_r"} {
-		if got := recipeName(from); got != to {
+	for from, to := range map[string]string{"": "checkpoint", "3": "checkpoint", "model": "model_checkpoint", "moe": "moe_checkpoint", "in": "in_checkpoint", "DeepSeek-V3": "deepseek_v3", "..": "checkpoint", "für": "f_r"} {
+		if got := recipeName(from, text); got != to {
 			t.Errorf("%q becomes %q, want %q", from, got, to)
 		}
 	}

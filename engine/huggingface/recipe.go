@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"forge/dsl"
 )
@@ -25,8 +26,7 @@ const maxSeq = 4096
 // of 256 tokens then reads bytes, and another gets no data.
 func (c *Config) Recipe(name, tokenizer string) string {
 	var b strings.Builder
-	b.WriteString("forge 1\nuse \"deepseek_hf\" as hf\n\n")
-	fmt.Fprintf(&b, "# %s, written from its config.json. The data and the training are a place to start from.\n", name)
+	const header = "forge 1\nuse \"deepseek_hf\" as hf\n\n"
 	b.WriteString(c.Model("imported", published))
 	data := ""
 	if tokenizer != "" || c.VocabSize == 256 {
@@ -48,13 +48,15 @@ func (c *Config) Recipe(name, tokenizer string) string {
 		fmt.Fprintf(&b, "\nweights names from hf.huggingface {\n  scale_block = [%d, %d]\n}\n", q.Block[0], q.Block[1])
 		table = "names"
 	}
-	fmt.Fprintf(&b, "\nrecipe %s {\n  model = imported\n%s  stages = [finetune]\n  weights = %s\n}\n", recipeName(name), data, table)
-	file, _ := dsl.Parse(name, b.String())
+	end := fmt.Sprintf(" {\n  model = imported\n%s  stages = [finetune]\n  weights = %s\n}\n", data, table)
+	comment := fmt.Sprintf("# %s, written from its config.json. The data and the training are a place to start from.\n", name)
+	text := header + comment + b.String() + "\nrecipe " + recipeName(name, header+b.String()+end) + end
+	file, _ := dsl.Parse(name, text)
 	return dsl.Format(file)
 }
 
-// recipeName makes a name of the language from any text.
-func recipeName(text string) string {
+// recipeName makes a name of the language from any text, one that the text beside it does not use.
+func recipeName(text, beside string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(text) {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' && b.Len() > 0 {
@@ -64,18 +66,19 @@ func recipeName(text string) string {
 		}
 	}
 	name := strings.Trim(b.String(), "_")
-	switch {
-	case name == "":
+	if name == "" {
 		return "checkpoint"
-	case slices.Contains(taken, name):
+	}
+	isWord := func(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }
+	words := strings.FieldsFunc(beside, func(r rune) bool { return !isWord(r) })
+	if slices.Contains(words, name) || slices.Contains(reserved, name) {
 		return name + "_checkpoint"
 	}
 	return name
 }
 
-// taken are names that a recipe can't have: reserved words, builtin names, and those of the sections beside it.
-var taken = strings.Fields("let if else for in then and or not true false none forge use block builtin kind any " +
-	"model data train run plan recipe weights sweep imported corpus finetune names hf")
+// reserved are the words of the language that no section can be called.
+var reserved = strings.Fields("let if else for in then and or not true false none")
 
 // Model is the text of a model section called name, and nothing else.
 func (c *Config) Model(name string, t Training) string {

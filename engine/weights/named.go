@@ -18,6 +18,7 @@ type Named struct {
 	*Layout
 	Summary Summary
 
+	states map[string]bool                // tensors that hold states
 	pieces map[string][]check.NamedTensor // by weight or state; none: a state that the checkpoint does not hold
 }
 
@@ -49,7 +50,7 @@ func OpenNamed(dir string, m *check.Model, names *check.Names, o Reading) (*Name
 	if err != nil {
 		return nil, err
 	}
-	n := &Named{Directory: d, Layout: NewLayout(m, names), pieces: map[string][]check.NamedTensor{}}
+	n := &Named{Directory: d, Layout: NewLayout(m, names), states: map[string]bool{}, pieces: map[string][]check.NamedTensor{}}
 	n.match(o, faults)
 	if !o.HeadersOnly && len(faults.List) == 0 {
 		if err := n.compareCopies(faults); err != nil {
@@ -106,6 +107,7 @@ func (n *Named) match(o Reading, faults *Faults) {
 			n.Summary.Copies++
 		} else {
 			storage, _, _ := bankPath(t.Weight)
+			_, n.states[t.File] = n.initial[storage]
 			n.pieces[storage] = append(n.pieces[storage], t)
 		}
 	}
@@ -120,6 +122,9 @@ func (n *Named) match(o Reading, faults *Faults) {
 		faults.add("E606", filepath.Base(n.in[name].Path), "%s is claimed by no line of `%s`", name, n.Table.Name)
 	}
 }
+
+// IsState reports whether a tensor of the checkpoint holds a state of the model.
+func (n *Named) IsState(tensor string) bool { return n.states[tensor] }
 
 // absent gives the names of states of which the checkpoint holds no tensor at all.
 func (n *Named) absent() map[string]bool {

@@ -6,7 +6,25 @@ import (
 	"forge/compiler/op"
 )
 
-// stripEntries is about how many entries are converted at once: 16 MiB of float32.
+// Strips hands a tensor to use in strips of whole rows in the file's layout, block scales applied. Every strip but the last has a
+// multiple of the given number of rows. The values are valid until use returns.
+func Strips(shape op.Shape, multiple int, read func(first int, dst []float32) error, use func(first int, values []float32) error) error {
+	rows, columns := rowsOf(shape)
+	strip := max(1, stripEntries/columns/multiple) * multiple
+	values := make([]float32, min(strip, rows)*columns)
+	for first := 0; first < rows; first += strip {
+		part := values[:min(strip, rows-first)*columns]
+		if err := read(first, part); err != nil {
+			return err
+		}
+		if err := use(first, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stripEntries is about how many entries are converted at once.
 const stripEntries = 1 << 22
 
 // rowsOf takes a shape as a matrix: its first dimension, and all others.

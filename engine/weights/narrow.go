@@ -7,8 +7,8 @@ import (
 	"math"
 )
 
-// write writes values as the type stores them.
-func (d Dtype) write(w io.Writer, values []float32) error {
+// Write writes values as the type stores them: F32, BF16 or F8, rounded to the nearest, ties to the even one.
+func (d Dtype) Write(w io.Writer, values []float32) error {
 	size := d.Size()
 	buffer := make([]byte, min(len(values)*size, 1<<18))
 	for len(values) > 0 {

@@ -40,7 +40,7 @@ func Write(w io.Writer, entries []Entry, metadata map[string]string, read func(n
 		if err := read(s.Name, values[:n]); err != nil {
 			return err
 		}
-		return F32.write(w, values[:n])
+		return F32.Write(w, values[:n])
 	})
 }
 

@@ -1,0 +1,247 @@
+package huggingface
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"forge/dsl/check"
+	"forge/engine/weights"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func fixture(name string) string { return filepath.Join("..", "parity", "testdata", name) }
+
+func opened(t *testing.T, dir string) *Checkpoint {
+	t.Helper()
+	c, err := Open(dir, Overlay{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func exported(t *testing.T, c *Checkpoint, dtype string) *Checkpoint {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "out")
+	if err := c.Export(dir, Options{Dtype: dtype}); err != nil {
+		t.Fatal(err)
+	}
+	return opened(t, dir)
+}
+
+// bytesOf is a tensor as it is stored.
+func bytesOf(t *testing.T, c *Checkpoint, name string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := c.Weights.Copy(&out, name); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// TestExportKeepsBytes: what was stored in a type and is written in it again has the same bytes, tensor by tensor, copies and scales
+// included.
+func TestExportKeepsBytes(t *testing.T) {
+	for _, k := range []struct{ fixture, dtype string }{
+		{"bf16", AsStored}, {"bf16", "bf16"}, {"fp8", AsStored}, {"fp8", "fp8"}, {"moe-groups", AsStored}, {"moe-groups", "f32"}, {"dense", "f32"},
+	} {
+		t.Run(k.fixture+"/"+k.dtype, func(t *testing.T) {
+			in := opened(t, fixture(k.fixture))
+			out := exported(t, in, k.dtype)
+			if diff := cmp.Diff(in.Weights.Summary, out.Weights.Summary); diff != "" {
+				t.Error(diff)
+			}
+			for _, name := range in.Weights.Directory.Names() {
+				a, _ := in.Weights.Tensor(name)
+				b, ok := out.Weights.Tensor(name)
+				if !ok || a.Dtype != b.Dtype || !a.Shape.Equal(b.Shape) || !bytes.Equal(bytesOf(t, in, name), bytesOf(t, out, name)) {
+					t.Errorf("%s, %s %v, comes back as %s %v", name, a.Dtype, a.Shape, b.Dtype, b.Shape)
+				}
+			}
+			if len(in.Weights.Directory.Names()) != len(out.Weights.Directory.Names()) {
+				t.Error("there are other tensors")
+			}
+			if diff := cmp.Diff(in.Config, out.Config); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestExportConverts: the values of every weight are those that went in, to the precision of the type.
+func TestExportConverts(t *testing.T) {
+	for _, k := range []struct {
+		fixture, dtype string
+		relative       float64 // of the largest value of a weight
+	}{{"fp8", "f32", 0}, {"fp8", "bf16", 1. / 256}, {"bf16", "f32", 0}, {"moe", "bf16", 1. / 256}, {"moe", "fp8", 1. / 16}, {"moe-groups", "fp8", 1. / 16}} {
+		t.Run(k.fixture+"/"+k.dtype, func(t *testing.T) {
+			in := opened(t, fixture(k.fixture))
+			out := exported(t, in, k.dtype)
+			if (out.Config.Quantization != nil) != (k.dtype == "fp8") || (out.Weights.Summary.Scales > 0) != (k.dtype == "fp8") {
+				t.Errorf("%+v and %+v", out.Config.Quantization, out.Weights.Summary)
+			}
+			for _, w := range in.Recipe.Model.Weights() {
+				a, b := make([]float32, w.Entries()), make([]float32, w.Entries())
+				if err := in.Weights.Read(w.Path, a); err != nil {
+					t.Fatal(err)
+				}
+				if err := out.Weights.Read(w.Path, b); err != nil {
+					t.Fatal(err)
+				}
+				var largest, worst float64
+				for i := range a {
+					largest = max(largest, math.Abs(float64(a[i])))
+					worst = max(worst, math.Abs(float64(a[i])-float64(b[i])))
+				}
+				of := k.relative * largest
+				if w.State {
+					of = 0
+				}
+				if worst > of {
+					t.Errorf("%s is off by %g of %g", w.Path, worst, of)
+				}
+			}
+		})
+	}
+}
+
+// TestDescribe: the model of a configuration has that configuration.
+func TestDescribe(t *testing.T) {
+	for _, changes := range []string{
+		``, `"q_lora_rank": null`, `"n_group": 4, "topk_group": 2`, `"n_routed_experts": null, "num_experts_per_tok": null, "n_shared_experts": null, "moe_intermediate_size": null`,
+		`"topk_method": "greedy", "scoring_func": "softmax", "norm_topk_prob": false, "routed_scaling_factor": 16.0, "n_shared_experts": 2`,
+		`"n_shared_experts": 0`, `"rope_interleave": false`, `"num_nextn_predict_layers": 3`, `"num_nextn_predict_layers": 0`,
+		`"first_k_dense_replace": 0, "intermediate_size": null`, `"tie_word_embeddings": true, "rms_norm_eps": 1e-05`,
+		`"rope_scaling": {"type": "yarn", "factor": 40, "original_max_position_embeddings": 4096, "beta_fast": 32, "beta_slow": 1, "mscale": 0.707, "mscale_all_dim": 1.0}`,
+	} {
+		c, faults := configOf(changes)
+		if len(faults) > 0 {
+			t.Fatal(faults)
+		}
+		d, err := Describe(recipeOf(t, c).Model, 4096)
+		if err != nil {
+			t.Errorf("%s: %v", changes, err)
+			continue
+		}
+		text, err := json.Marshal(d.keys())
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, faults := parseConfig(text)
+		if len(faults) > 0 {
+			t.Errorf("%s: %v", changes, faults)
+			continue
+		}
+		if diff := cmp.Diff(c.Model("m", published), again.Model("m", published)); diff != "" {
+			t.Errorf("%s: %s", changes, diff)
+		}
+	}
+}
+
+// TestDescribeRefuses: what config.json can't say is listed.
+func TestDescribeRefuses(t *testing.T) {
+	for _, k := range []struct {
+		sets []string
+		want []string
+	}{
+		{[]string{"model.attn=gqa(heads=4,head=32)"}, []string{"layers[0].attn is `gqa`, not `mla`", "mtp.layer.attn is `gqa`"}},
+		{[]string{"model.sparse.shared=swiglu(100)"}, []string{"shared is 100 wide"}},
+		{[]string{"model.mtp.norm=rms_norm(eps=1e-3)"}, []string{"mtp.norm has eps = 0.001"}},
+	} {
+		r, found := check.Load(Overlay{}, "tiny", k.sets)
+		if found.HasErrors() {
+			t.Fatal(found)
+		}
+		_, err := Describe(r.Model, 128)
+		for _, want := range k.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v: error %v, want %q", k.sets, err, want)
+			}
+		}
+	}
+}
+
+// TestExportModel: a model in forge's own file comes out as a published checkpoint with the same weights, in one file and in several.
+func TestExportModel(t *testing.T) {
+	text := "forge 1\nuse \"tiny\" as t\nuse \"deepseek_hf\" as hf\nrecipe r from t.tiny {\n  weights = hf.huggingface\n}\n"
+	r, found := check.Load(Overlay{Texts: map[string]string{"r.forge": text}}, "r.forge", []string{"model.dim=16", "model.attn.heads=2"})
+	if found.HasErrors() {
+		t.Fatal(found)
+	}
+	path := filepath.Join(t.TempDir(), "model.safetensors")
+	value := func(name string, i int) float32 { return float32(len(name)) + float32(i%97)/128 }
+	var out bytes.Buffer
+	if err := weights.Write(&out, weights.Of(r.Model, true), nil, func(name string, dst []float32) error {
+		for i := range dst {
+			dst[i] = value(name, i)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, out.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	f, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, k := range []struct {
+		dtype     string
+		fileBytes int64
+		files     int
+	}{{"f32", 0, 1}, {AsStored, 100_000, 0}, {"bf16", 0, 1}, {"fp8", 0, 1}} {
+		dir := filepath.Join(t.TempDir(), "out")
+		m := &Model{Model: r.Model, Names: r.Names, File: f, Context: 128, Side: map[string]string{"tokenizer.json": fixture("moe/config.json")}}
+		if err := m.Export(dir, Options{Dtype: k.dtype, FileBytes: k.fileBytes}); err != nil {
+			t.Fatal(err)
+		}
+		c := opened(t, dir)
+		if n := len(c.Weights.Files); k.files > 0 && n != k.files || k.files == 0 && n < 5 {
+			t.Errorf("%s: %d files", k.dtype, n)
+		}
+		if c.Config.MaxPositions != 128 || c.Weights.Summary.Copies != 0 {
+			t.Errorf("%+v", c.Weights.Summary)
+		}
+		if Tokenizer(dir) == "" {
+			t.Error("no tokenizer")
+		}
+		if k.dtype == "bf16" || k.dtype == "fp8" {
+			continue
+		}
+		for _, w := range r.Model.Weights() {
+			got := make([]float32, w.Entries())
+			if err := c.Weights.Read(w.Path, got); err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range got {
+				if v != value(w.Path, i) {
+					t.Fatalf("%s[%d] is %g, want %g", w.Path, i, v, value(w.Path, i))
+				}
+			}
+		}
+	}
+}
+
+// TestExportRefuses: a folder that holds something is left alone, and an error leaves no config.json.
+func TestExportRefuses(t *testing.T) {
+	c := opened(t, fixture("dense"))
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "x"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Export(dir, Options{Dtype: AsStored}); err == nil || !strings.Contains(err.Error(), "is not empty") {
+		t.Errorf("error %v", err)
+	}
+	if err := c.Export(filepath.Join(t.TempDir(), "new"), Options{Dtype: "q4"}); err == nil {
+		t.Error("q4 is written")
+	}
+}
