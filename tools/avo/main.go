@@ -24,6 +24,7 @@ var families = map[string]func(){
 	"rows":   rowsFamily,
 	"spin":   spinFamily,
 	"vector": vectorFamily,
+	"weight": weightFamily,
 }
 
 func main() {

@@ -68,6 +68,7 @@ type routines struct {
 	gemm   gemmRoutines
 	vector vectorRoutines
 	rows   rowRoutines
+	weight weightRoutines
 	peak   peakRoutines
 }
 

@@ -7,6 +7,7 @@ import "golang.org/x/sys/cpu"
 //go:generate go run -C ../../../tools ./avo -family vector -pkg kernel -out ../backends/cpu/kernel/vector_amd64.s -stubs ../backends/cpu/kernel/vector_amd64.go
 //go:generate go run -C ../../../tools ./avo -family rows -pkg kernel -out ../backends/cpu/kernel/rows_amd64.s -stubs ../backends/cpu/kernel/rows_amd64.go
 //go:generate go run -C ../../../tools ./avo -family spin -pkg kernel -out ../backends/cpu/kernel/spin_amd64.s -stubs ../backends/cpu/kernel/spin_amd64.go
+//go:generate go run -C ../../../tools ./avo -family weight -pkg kernel -out ../backends/cpu/kernel/weight_amd64.s -stubs ../backends/cpu/kernel/weight_amd64.go
 
 var avx2Routines = routines{
 	level: AVX2,
@@ -38,7 +39,8 @@ var avx2Routines = routines{
 		rotatePairs:  rotatePairsAVX2,
 		adamW:        adamWAVX2,
 	},
-	peak: peakRoutines{float32s: routineOfRounds{peakFMAAVX2, 12 * 8 * 2}},
+	weight: avx2Weight,
+	peak:   peakRoutines{float32s: routineOfRounds{peakFMAAVX2, 12 * 8 * 2}},
 }
 
 var avx2Vector = vectorRoutines{
@@ -86,6 +88,7 @@ var avx2Vector = vectorRoutines{
 func avx512Routines() *routines {
 	r := avx2Routines
 	r.level = AVX512
+	r.weight = avx512Weight
 	if cpu.X86.HasAVX512BF16 {
 		r.peak.bf16Dot = routineOfRounds{peakBF16AVX512, 12 * 16 * 2 * 2}
 	}

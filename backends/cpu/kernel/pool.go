@@ -47,6 +47,7 @@ type Pool struct {
 	rotate        rotateTask
 	adamW         adamWTask
 	crossEntropy  crossEntropyTask
+	weight        weightTask
 	attention     attentionTask
 	attentionGrad attentionGradTask
 }

@@ -17,6 +17,7 @@ var portableRoutines = routines{
 	},
 	vector: portableVector,
 	rows:   portableRows,
+	weight: portableWeight,
 	peak:   peakRoutines{float32s: routineOfRounds{multiplyAddPortable, 8 * 2}},
 }
 

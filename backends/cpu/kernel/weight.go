@@ -1,0 +1,165 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+)
+
+// Format is how the values of a Weight are stored.
+type Format int
+
+const (
+	Float32  Format = iota
+	BFloat16        // the upper half of a float32
+	Float8          // e4m3, with a float32 scale for every block of 128 × 128
+	Int8            // with a float16 scale for every 32 inputs of an output
+)
+
+func (f Format) String() string {
+	return [...]string{"float32", "bfloat16", "float8", "int8"}[f]
+}
+
+// bytes is the size of a value without its scale.
+func (f Format) bytes() int { return [...]int{4, 2, 1, 1}[f] }
+
+const (
+	int8Block   = 32  // inputs that share a scale
+	float8Block = 128 // inputs, and outputs, that share a scale
+	weightStep  = 32  // inputs that the routines take at a time
+)
+
+// Weight is a matrix of Outputs × Inputs values that products with few rows
+// read where it lies. The inputs of an output are contiguous, as in published
+// checkpoints; with ByInput, which Float32 and BFloat16 may have, the outputs of
+// an input are. Only the slice of the format is used:
+//
+//	Float32   Float32s
+//	BFloat16  BFloat16s
+//	Float8    Bytes; BlockScales[o/128·⌈Inputs/128⌉ + i/128]
+//	Int8      Bytes, two's complement; HalfScales[o·⌈Inputs/32⌉ + i/32]
+type Weight struct {
+	Format          Format
+	Outputs, Inputs int
+	Stride          int // from one output (ByInput: input) to the next, in values
+	ByInput         bool
+
+	Float32s    []float32
+	BFloat16s   []uint16
+	Bytes       []uint8
+	BlockScales []float32
+	HalfScales  []uint16
+}
+
+// size is the number of bytes that a product reads, scales included.
+func (w *Weight) size() int {
+	n := w.Outputs * w.Inputs * w.Format.bytes()
+	if w.Format == Int8 {
+		n += 2 * w.Outputs * scalesOf(w.Inputs, int8Block)
+	}
+	return n
+}
+
+func scalesOf(n, block int) int { return (n + block - 1) / block }
+
+// mustHold panics when the weight reaches beyond its slices.
+func (w *Weight) mustHold() {
+	if w.Format < Float32 || w.Format > Int8 {
+		panic(fmt.Sprintf("kernel: weight of format %d", int(w.Format)))
+	}
+	if w.Outputs < 0 || w.Inputs < 0 || w.Stride < 0 {
+		panic(fmt.Sprintf("kernel: weight of %d×%d with stride %d", w.Outputs, w.Inputs, w.Stride))
+	}
+	if w.ByInput && w.Format != Float32 && w.Format != BFloat16 {
+		panic(fmt.Sprintf("kernel: weight of format %v by inputs", w.Format))
+	}
+	if w.Outputs == 0 || w.Inputs == 0 {
+		return
+	}
+	need := (w.Outputs-1)*w.Stride + w.Inputs
+	if w.ByInput {
+		need = (w.Inputs-1)*w.Stride + w.Outputs
+	}
+	have := [...]int{len(w.Float32s), len(w.BFloat16s), len(w.Bytes), len(w.Bytes)}[w.Format]
+	if need > have {
+		panic(fmt.Sprintf("kernel: weight of %d×%d with stride %d needs %d values, the slice has %d", w.Outputs, w.Inputs, w.Stride, need, have))
+	}
+	needScales, haveScales := 0, 0
+	switch w.Format {
+	case Float8:
+		needScales, haveScales = scalesOf(w.Outputs, float8Block)*scalesOf(w.Inputs, float8Block), len(w.BlockScales)
+	case Int8:
+		needScales, haveScales = w.Outputs*scalesOf(w.Inputs, int8Block), len(w.HalfScales)
+	}
+	if needScales > haveScales {
+		panic(fmt.Sprintf("kernel: weight of %d×%d in %v needs %d scales, the slice has %d", w.Outputs, w.Inputs, w.Format, needScales, haveScales))
+	}
+}
+
+// at is the value of one weight.
+func (w *Weight) at(output, input int) float32 {
+	i := output*w.Stride + input
+	if w.ByInput {
+		i = input*w.Stride + output
+	}
+	switch w.Format {
+	case Float32:
+		return w.Float32s[i]
+	case BFloat16:
+		return FromBFloat16(w.BFloat16s[i])
+	case Float8:
+		return FromFloat8(w.Bytes[i]) * w.blockScale(output, input)
+	}
+	return float32(int8(w.Bytes[i])) * FromFloat16(w.HalfScales[output*scalesOf(w.Inputs, int8Block)+input/int8Block])
+}
+
+func (w *Weight) blockScale(output, input int) float32 {
+	return w.BlockScales[output/float8Block*scalesOf(w.Inputs, float8Block)+input/float8Block]
+}
+
+// QuantizeInt8 stores rows × cols contiguous values as an Int8 weight of as many
+// outputs and inputs, into memory of its own: in each block of 32 inputs the
+// largest magnitude becomes 127, rounding is to the nearest, ties to even. A
+// block with a value that is not finite, or too large for a float16 scale, has
+// no finite scale, and so gives no finite products.
+func QuantizeInt8(p *Pool, values []float32, rows, cols int) Weight {
+	blocks := scalesOf(cols, int8Block)
+	w := Weight{Format: Int8, Outputs: rows, Inputs: cols, Stride: cols, Bytes: make([]uint8, rows*cols), HalfScales: make([]uint16, rows*blocks)}
+	parts := min(rows, 4*p.Threads())
+	p.Run(parts, func(part, _ int) {
+		for o := rows * part / parts; o < rows*(part+1)/parts; o++ {
+			row, bytes := values[o*cols:(o+1)*cols], w.Bytes[o*cols:(o+1)*cols]
+			for b := range blocks {
+				from, to := b*int8Block, min((b+1)*int8Block, cols)
+				w.HalfScales[o*blocks+b] = quantizeBlock(bytes[from:to], row[from:to])
+			}
+		}
+	})
+	return w
+}
+
+// quantizeBlock fills the bytes of one block and returns its scale, a float16.
+func quantizeBlock(bytes []uint8, values []float32) (scale uint16) {
+	largest := float32(0)
+	for _, v := range values {
+		if v != v {
+			largest = v
+			break
+		}
+		largest = max(largest, max(v, -v))
+	}
+	scale = ToFloat16(largest / 127)
+	// The values are divided by the scale as it was stored.
+	s := FromFloat16(scale)
+	inverse := float32(0)
+	if s > 0 && !math.IsInf(float64(s), 0) {
+		inverse = 1 / s
+	}
+	for i, v := range values {
+		q := 0.0
+		if inverse != 0 {
+			q = math.RoundToEven(float64(v * inverse))
+		}
+		bytes[i] = uint8(int8(min(max(q, -127), 127)))
+	}
+	return scale
+}

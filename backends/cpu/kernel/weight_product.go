@@ -1,0 +1,303 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"sort"
+	"unsafe"
+)
+
+// WeightProduct is Y = X·Wᵀ, or Y += X·Wᵀ with Accumulate, for an X of few
+// rows, as when tokens are decoded: every weight is read once, at the speed of
+// the memory, and used for all rows. The rows of X and of Y must be contiguous
+// (a column stride of 1). Y must share no memory with X or W.
+type WeightProduct struct {
+	X          Matrix // rows × Inputs
+	W          Weight
+	Y          Matrix // rows × Outputs
+	Accumulate bool
+}
+
+func (q *WeightProduct) check() {
+	if q.X.Cols != q.W.Inputs || q.Y.Cols != q.W.Outputs || q.X.Rows != q.Y.Rows {
+		panic(fmt.Sprintf("kernel: product of %d×%d and a weight of %d×%d into %d×%d",
+			q.X.Rows, q.X.Cols, q.W.Outputs, q.W.Inputs, q.Y.Rows, q.Y.Cols))
+	}
+	if q.X.ColStride != 1 && q.X.Cols > 1 || q.Y.ColStride != 1 && q.Y.Cols > 1 {
+		panic(fmt.Sprintf("kernel: product with a weight of rows whose values are %d and %d apart", q.X.ColStride, q.Y.ColStride))
+	}
+	q.X.mustHold("X")
+	q.Y.mustHold("Y")
+	q.W.mustHold()
+}
+
+// weightRoutines are the innermost loops of products with weights. Strides are
+// in bytes, and all counts above 0.
+type weightRoutines struct {
+	// dot sums y[i, j] += Σ x[i, k]·w[j, k] for k inputs, a multiple of
+	// weightStep, and n outputs, a multiple of cols. For each weightStep
+	// inputs Float8 has a float32 scale, 2^120 times that of the block, and
+	// Int8 a float16 for each output, scaleRow apart. By format, those with
+	// more rows, then those with more columns first.
+	dot [Int8 + 1][]weightDotRoutine
+
+	// axpy sums y[i, j] += Σ x[i, q]·w[q, j] for depth inputs of bfloat16 weights
+	// and n outputs, a multiple of axpyGrain.
+	axpy []weightAxpyRoutine
+}
+
+type weightDotRoutine struct {
+	rows, cols int
+	run        func(n, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+}
+
+type weightAxpyRoutine struct {
+	rows, depth int
+	run         func(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)
+}
+
+const axpyGrain = 16
+
+// weightTask is one parallel region of products with weights.
+type weightTask struct {
+	pool     *Pool
+	routines *routines
+	products []WeightProduct
+	cuts     []weightCut
+}
+
+// weightCut is how many parts the outputs of a product are cut into, and how
+// many parts the products before it have.
+type weightCut struct{ parts, before int }
+
+const (
+	weightGrain = 16       // outputs that are not cut apart
+	weightPart  = 24 << 10 // the least bytes of weights worth a part: a microsecond
+)
+
+// MulWeights computes products with weights, each of any shape, as one parallel
+// region: one product, or those of the experts that a token has picked. The
+// destinations must not overlap.
+func MulWeights(p *Pool, products []WeightProduct) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	total := 0
+	for i := range products {
+		products[i].check()
+		total += products[i].W.size()
+	}
+	t := &p.weight
+	t.pool, t.routines, t.products, t.cuts = p, active.Load(), products, t.cuts[:0]
+	parts := 0
+	for i := range products {
+		w := &products[i].W
+		wanted := 0
+		if w.Outputs > 0 && products[i].X.Rows > 0 {
+			wanted = 1
+			if p.Threads() > 1 {
+				size := w.size()
+				wanted = max(1, min(size/weightPart, 1+2*p.Threads()*size/(total+1), scalesOf(w.Outputs, weightGrain)))
+			}
+		}
+		t.cuts = append(t.cuts, weightCut{wanted, parts})
+		parts += wanted
+	}
+	p.run(parts, t)
+	t.products = nil
+}
+
+// Do computes some outputs of one product.
+func (t *weightTask) Do(part, worker int) {
+	i := sort.Search(len(t.cuts), func(i int) bool { return t.cuts[i].before > part }) - 1
+	c := t.cuts[i]
+	q := &t.products[i]
+	from := cutAt(q.W.Outputs, c.parts, part-c.before, weightGrain)
+	to := cutAt(q.W.Outputs, c.parts, part-c.before+1, weightGrain)
+	if from == to {
+		return
+	}
+	if !q.Accumulate {
+		for r := range q.Y.Rows {
+			clear(q.Y.Data[r*q.Y.RowStride+from : r*q.Y.RowStride+to])
+		}
+	}
+	switch {
+	case q.W.Inputs == 0:
+	case !q.W.ByInput:
+		t.dots(q, from, to, &t.pool.lanes[worker].own)
+	case q.W.Format == Float32:
+		b := Matrix{q.W.Float32s, q.W.Inputs, q.W.Outputs, q.W.Stride, 1}
+		t.routines.gemm.narrowRows(Product{1, q.X, b.block(0, b.Rows, from, to-from), 1, q.Y.block(0, q.Y.Rows, from, to-from)})
+	default:
+		t.axpys(q, from, to)
+	}
+}
+
+// dots adds outputs [from, to) of a weight whose inputs are contiguous.
+func (t *weightTask) dots(q *WeightProduct, from, to int, s *scratch) {
+	w := &q.W
+	whole := w.Inputs / weightStep * weightStep
+	for o := from; o < to && whole > 0; {
+		n := to - o
+		scale := (*byte)(nil)
+		scaleRow := 0
+		switch w.Format {
+		case Float8:
+			n = min(n, float8Block-o%float8Block)
+			scales, ok := t.float8Scales(w, o, whole, s)
+			if !ok {
+				t.plainDots(q, o, o+n, 0, whole)
+				o += n
+				continue
+			}
+			scale = (*byte)(unsafe.Pointer(&scales[0]))
+		case Int8:
+			scaleRow = 2 * scalesOf(w.Inputs, int8Block)
+			scale = (*byte)(unsafe.Pointer(&w.HalfScales[o*scaleRow/2]))
+		}
+		t.runDots(q, o, n, whole, scale, scaleRow)
+		o += n
+	}
+	t.plainDots(q, from, to, whole, w.Inputs)
+}
+
+// float8Scales are the scales of the block row of an output, one for each
+// weightStep inputs, times 2^120; false if one is too large for that.
+func (t *weightTask) float8Scales(w *Weight, output, inputs int, s *scratch) ([]float32, bool) {
+	scales := s.get(inputs / weightStep)
+	for i := range scales {
+		scales[i] = w.blockScale(output, i*weightStep) * 0x1p120
+		if math.IsInf(float64(scales[i]), 0) {
+			return nil, false
+		}
+	}
+	return scales, true
+}
+
+// runDots adds n outputs from o on, over the first k inputs.
+func (t *weightTask) runDots(q *WeightProduct, o, n, k int, scale *byte, scaleRow int) {
+	w := &q.W
+	list := t.routines.weight.dot[w.Format]
+	group := n
+	if q.X.Rows > list[0].rows || !fitsOnce(list, q.X.Rows) {
+		// Several passes: the weights of some outputs stay in the first cache.
+		group = weightGrain
+	}
+	for ; n > 0; n -= group {
+		group = min(group, n)
+		for r := 0; r < q.X.Rows; {
+			rows := 0
+			for done := 0; done < group; {
+				d := weightDotFor(list, q.X.Rows-r, group-done)
+				count := (group - done) / d.cols * d.cols
+				at := scale
+				if scaleRow > 0 {
+					at = (*byte)(unsafe.Add(unsafe.Pointer(scale), done*scaleRow))
+				}
+				d.run(count, k, &q.X.Data[r*q.X.RowStride], 4*q.X.RowStride, w.address((o+done)*w.Stride), w.Stride*w.Format.bytes(),
+					at, scaleRow, &q.Y.Data[r*q.Y.RowStride+o+done], 4*q.Y.RowStride)
+				done, rows = done+count, d.rows
+			}
+			r += rows
+		}
+		o += group
+		if scaleRow > 0 && n > group {
+			scale = (*byte)(unsafe.Add(unsafe.Pointer(scale), group*scaleRow))
+		}
+	}
+}
+
+// fitsOnce reports whether a routine takes exactly so many rows.
+func fitsOnce(list []weightDotRoutine, rows int) bool {
+	for i := range list {
+		if list[i].rows == rows {
+			return true
+		}
+	}
+	return false
+}
+
+// weightDotFor is the first routine that fits into rows × outputs.
+func weightDotFor(list []weightDotRoutine, rows, outputs int) *weightDotRoutine {
+	for i := range list {
+		if d := &list[i]; d.rows <= rows && d.cols <= outputs {
+			return d
+		}
+	}
+	return &list[len(list)-1]
+}
+
+// address is where a value is stored.
+func (w *Weight) address(i int) *byte {
+	switch w.Format {
+	case Float32:
+		return (*byte)(unsafe.Pointer(&w.Float32s[i]))
+	case BFloat16:
+		return (*byte)(unsafe.Pointer(&w.BFloat16s[i]))
+	}
+	return &w.Bytes[i]
+}
+
+// plainDots adds the products of inputs [first, end) one by one.
+func (t *weightTask) plainDots(q *WeightProduct, from, to, first, end int) {
+	if first == end {
+		return
+	}
+	for o := from; o < to; o++ {
+		for r := range q.X.Rows {
+			x := q.X.Data[r*q.X.RowStride:]
+			sum := float32(0)
+			for i := first; i < end; i++ {
+				sum += x[i] * q.W.at(o, i)
+			}
+			q.Y.Data[r*q.Y.RowStride+o] += sum
+		}
+	}
+}
+
+// axpys adds outputs [from, to) of a bfloat16 weight whose outputs are
+// contiguous.
+func (t *weightTask) axpys(q *WeightProduct, from, to int) {
+	w := &q.W
+	list := t.routines.weight.axpy
+	whole := 0
+	if len(list) > 0 {
+		whole = (to - from) / axpyGrain * axpyGrain
+	}
+	for o := from; o < from+whole; o += narrowColumns {
+		n := min(narrowColumns, from+whole-o)
+		for i0 := 0; i0 < w.Inputs; i0 += narrowStep {
+			i1 := min(i0+narrowStep, w.Inputs)
+			for r, rows := 0, 0; r < q.X.Rows; r += rows {
+				for i := i0; i < i1; {
+					a := weightAxpyFor(list, q.X.Rows-r, i1-i)
+					a.run(n, &q.X.Data[r*q.X.RowStride+i], 4*q.X.RowStride, w.address(i*w.Stride+o), 2*w.Stride,
+						&q.Y.Data[r*q.Y.RowStride+o], 4*q.Y.RowStride)
+					i, rows = i+a.depth, a.rows
+				}
+			}
+		}
+	}
+	for i := range w.Inputs {
+		if from+whole == to {
+			return
+		}
+		values := w.BFloat16s[i*w.Stride+from+whole : i*w.Stride+to]
+		for r := range q.X.Rows {
+			x, y := q.X.Data[r*q.X.RowStride+i], q.Y.Data[r*q.Y.RowStride+from+whole:]
+			for j, v := range values {
+				y[j] += x * FromBFloat16(v)
+			}
+		}
+	}
+}
+
+// weightAxpyFor is the first routine that fits into rows × depth.
+func weightAxpyFor(list []weightAxpyRoutine, rows, depth int) *weightAxpyRoutine {
+	for i := range list {
+		if a := &list[i]; a.rows <= rows && a.depth <= depth {
+			return a
+		}
+	}
+	return &list[len(list)-1]
+}

@@ -1,0 +1,81 @@
+package kernel
+
+var avx2Weight = weightRoutines{
+	dot: [Int8 + 1][]weightDotRoutine{
+		Float32: {
+			{4, 2, weightDot4x2Float32AVX2},
+			{4, 1, weightDot4x1Float32AVX2},
+			{1, 4, weightDot1x4Float32AVX2},
+			{1, 1, weightDot1x1Float32AVX2},
+		},
+		BFloat16: {
+			{4, 2, weightDot4x2BFloat16AVX2},
+			{4, 1, weightDot4x1BFloat16AVX2},
+			{1, 4, weightDot1x4BFloat16AVX2},
+			{1, 1, weightDot1x1BFloat16AVX2},
+		},
+		Float8: {
+			{4, 2, weightDot4x2Float8AVX2},
+			{4, 1, weightDot4x1Float8AVX2},
+			{1, 4, weightDot1x4Float8AVX2},
+			{1, 1, weightDot1x1Float8AVX2},
+		},
+		Int8: {
+			{4, 2, weightDot4x2Int8AVX2},
+			{4, 1, weightDot4x1Int8AVX2},
+			{1, 4, weightDot1x4Int8AVX2},
+			{1, 1, weightDot1x1Int8AVX2},
+		},
+	},
+	axpy: []weightAxpyRoutine{
+		{4, 2, weightAxpy4x2BFloat16AVX2},
+		{4, 1, weightAxpy4x1BFloat16AVX2},
+		{1, 8, weightAxpy1x8BFloat16AVX2},
+		{1, 1, weightAxpy1x1BFloat16AVX2},
+	},
+}
+
+var avx512Weight = weightRoutines{
+	dot: [Int8 + 1][]weightDotRoutine{
+		Float32: {
+			{8, 2, weightDot8x2Float32AVX512},
+			{8, 1, weightDot8x1Float32AVX512},
+			{4, 4, weightDot4x4Float32AVX512},
+			{4, 1, weightDot4x1Float32AVX512},
+			{1, 4, weightDot1x4Float32AVX512},
+			{1, 1, weightDot1x1Float32AVX512},
+		},
+		BFloat16: {
+			{8, 2, weightDot8x2BFloat16AVX512},
+			{8, 1, weightDot8x1BFloat16AVX512},
+			{4, 4, weightDot4x4BFloat16AVX512},
+			{4, 1, weightDot4x1BFloat16AVX512},
+			{1, 4, weightDot1x4BFloat16AVX512},
+			{1, 1, weightDot1x1BFloat16AVX512},
+		},
+		Float8: {
+			{8, 2, weightDot8x2Float8AVX512},
+			{8, 1, weightDot8x1Float8AVX512},
+			{4, 4, weightDot4x4Float8AVX512},
+			{4, 1, weightDot4x1Float8AVX512},
+			{1, 4, weightDot1x4Float8AVX512},
+			{1, 1, weightDot1x1Float8AVX512},
+		},
+		Int8: {
+			{8, 2, weightDot8x2Int8AVX512},
+			{8, 1, weightDot8x1Int8AVX512},
+			{4, 4, weightDot4x4Int8AVX512},
+			{4, 1, weightDot4x1Int8AVX512},
+			{1, 4, weightDot1x4Int8AVX512},
+			{1, 1, weightDot1x1Int8AVX512},
+		},
+	},
+	axpy: []weightAxpyRoutine{
+		{8, 2, weightAxpy8x2BFloat16AVX512},
+		{8, 1, weightAxpy8x1BFloat16AVX512},
+		{4, 4, weightAxpy4x4BFloat16AVX512},
+		{4, 1, weightAxpy4x1BFloat16AVX512},
+		{1, 8, weightAxpy1x8BFloat16AVX512},
+		{1, 1, weightAxpy1x1BFloat16AVX512},
+	},
+}

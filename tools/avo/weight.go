@@ -1,0 +1,336 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// weightFamily emits the products of few rows with weights stored narrowly.
+func weightFamily() {
+	for _, l := range []vectorLevel{avx2Vectors, avx512Vectors} {
+		for _, f := range weightFormats {
+			for _, shape := range l.dotShapes {
+				weightDot(l, f, shape[0], shape[1])
+			}
+		}
+		for _, shape := range l.axpyShapes {
+			weightAxpy(l, shape[0], shape[1])
+		}
+	}
+}
+
+// vectorLevel is a width of registers.
+type vectorLevel struct {
+	name       string
+	lanes      int // float32 values in a register
+	register   func() VecVirtual
+	narrow     func() VecVirtual // half as wide
+	dotShapes  [][2]int          // rows of x, outputs
+	axpyShapes [][2]int          // rows of x, inputs
+}
+
+var (
+	avx2Vectors   = vectorLevel{"AVX2", 8, YMM, XMM, [][2]int{{4, 2}, {4, 1}, {1, 4}, {1, 1}}, [][2]int{{4, 2}, {4, 1}, {1, 8}, {1, 1}}}
+	avx512Vectors = vectorLevel{"AVX512", 16, ZMM, YMM, [][2]int{{8, 2}, {8, 1}, {4, 4}, {4, 1}, {1, 4}, {1, 1}}, [][2]int{{8, 2}, {8, 1}, {4, 4}, {4, 1}, {1, 8}, {1, 1}}}
+)
+
+// horizontalSum adds the lanes of v into lane 0 of the returned register.
+func (l vectorLevel) horizontalSum(v VecVirtual) VecVirtual {
+	if l.lanes == 8 {
+		return horizontalSum(v)
+	}
+	// With instructions that reach all 32 registers.
+	half, quarter, shifted := YMM(), XMM(), XMM()
+	VEXTRACTF64X4(U8(1), v, half)
+	VADDPS(v.AsY(), half, half)
+	VEXTRACTF32X4(U8(1), half, quarter)
+	VADDPS(half.AsX(), quarter, quarter)
+	VMOVHLPS(quarter, quarter, shifted)
+	VADDPS(shifted, quarter, quarter)
+	VMOVSHDUP(quarter, shifted)
+	VADDSS(shifted, quarter, quarter)
+	return quarter
+}
+
+// weightStep is the number of inputs of a block of int8 weights, and of a round
+// of every dot product.
+const weightStep = 32
+
+// weightFormat says how a weight is stored.
+type weightFormat struct {
+	name  string
+	bytes int // of a weight
+	// scaled formats have a scale for each weightStep inputs: "each" its own
+	// for every output, in float16, or "all" one, in float32.
+	scaled string
+	// load returns lanes float32 values; constants are prepared by setup.
+	load  func(l vectorLevel, m Mem, constants []VecVirtual) VecVirtual
+	setup func(l vectorLevel) []VecVirtual
+}
+
+var weightFormats = []weightFormat{
+	{name: "Float32", bytes: 4, load: func(l vectorLevel, m Mem, _ []VecVirtual) VecVirtual {
+		v := l.register()
+		VMOVUPS(m, v)
+		return v
+	}},
+	{name: "BFloat16", bytes: 2, load: loadBFloat16},
+	// Float8 e4m3 in the places of float32: sign to the top, exponent and
+	// mantissa to bits 20 to 26. The scale holds the factor 2^120 that corrects
+	// the exponent, subnormal values included.
+	{name: "Float8", bytes: 1, scaled: "all", load: func(l vectorLevel, m Mem, constants []VecVirtual) VecVirtual {
+		v := l.register()
+		VPMOVSXBD(m, v)
+		VPSLLD(U8(20), v, v)
+		if l.lanes == 16 {
+			VPANDD(constants[0], v, v)
+		} else {
+			VPAND(constants[0], v, v)
+		}
+		return v
+	}, setup: func(l vectorLevel) []VecVirtual {
+		bits := GP32()
+		MOVL(U32(0x87f00000), bits)
+		low, all := XMM(), l.register()
+		VMOVD(bits, low)
+		VPBROADCASTD(low, all)
+		return []VecVirtual{all}
+	}},
+	{name: "Int8", bytes: 1, scaled: "each", load: func(l vectorLevel, m Mem, _ []VecVirtual) VecVirtual {
+		v := l.register()
+		VPMOVSXBD(m, v)
+		VCVTDQ2PS(v, v)
+		return v
+	}},
+}
+
+func loadBFloat16(l vectorLevel, m Mem, _ []VecVirtual) VecVirtual {
+	v := l.register()
+	VPMOVZXWD(m, v)
+	VPSLLD(U8(16), v, v)
+	return v
+}
+
+// strided addresses base + i·stride for i < 4, given 3·stride.
+func strided(base, stride, stride3 Register, i, displacement int) Mem {
+	m := Mem{Base: base, Disp: displacement}
+	switch i {
+	case 1, 2:
+		m.Index, m.Scale = stride, uint8(i)
+	case 3:
+		m.Index, m.Scale = stride3, 1
+	}
+	return m
+}
+
+// triple returns 3·stride in a register of its own.
+func triple(stride Register) Register {
+	r := GP64()
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, r)
+	return r
+}
+
+// clear sets a register to zero.
+func clear(v VecVirtual, l vectorLevel) {
+	if l.lanes == 16 {
+		VPXORD(v, v, v)
+	} else {
+		VXORPS(v, v, v)
+	}
+}
+
+// weightDot emits y[i, j] += Σ over k of x[i, k]·w[j, k] for rows rows and n
+// outputs, n a multiple of cols and k a multiple of weightStep, both above 0.
+// Strides are in bytes.
+func weightDot(l vectorLevel, f weightFormat, rows, cols int) {
+	name := fmt.Sprintf("weightDot%dx%d%s%s", rows, cols, f.name, l.name)
+	routine(name, "func(n, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)",
+		fmt.Sprintf("%s is a weightRoutines.dot of %d rows, %d outputs at a time.", name, rows, cols))
+	xRow := Load(Param("xRow"), GP64())
+	wRow := Load(Param("wRow"), GP64())
+	xRow3, wRow3 := xRow, wRow
+	if rows > 3 {
+		xRow3 = triple(xRow)
+	}
+	if cols > 3 {
+		wRow3 = triple(wRow)
+	}
+	var scaleRow, scaleRow3 Register
+	if f.scaled == "each" && cols > 1 {
+		scaleRow = Load(Param("scaleRow"), GP64())
+		scaleRow3 = scaleRow
+		if cols > 3 {
+			scaleRow3 = triple(scaleRow)
+		}
+	}
+	var constants []VecVirtual
+	if f.setup != nil {
+		constants = f.setup(l)
+	}
+	n, _ := Param("n").Resolve()
+	wParam, _ := Param("w").Resolve()
+	scaleParam, _ := Param("scale").Resolve()
+	y := Load(Param("y"), GP64())
+	Label("outputs")
+	x := Load(Param("x"), GP64())
+	bases := []Register{x}
+	if rows > 4 {
+		second := GP64()
+		LEAQ(Mem{Base: x, Index: xRow, Scale: 4}, second)
+		bases = append(bases, second)
+	}
+	w := GP64()
+	MOVQ(wParam.Addr, w)
+	var scale Register
+	if f.scaled != "" {
+		scale = GP64()
+		MOVQ(scaleParam.Addr, scale)
+	}
+	acc := make([]VecVirtual, rows*cols)
+	for i := range acc {
+		acc[i] = l.register()
+		clear(acc[i], l)
+	}
+	k := Load(Param("k"), GP64())
+	Label("inputs")
+	scales := make([]VecVirtual, cols)
+	switch f.scaled {
+	case "all":
+		scales[0] = l.register()
+		VBROADCASTSS(Mem{Base: scale}, scales[0])
+		for j := range scales {
+			scales[j] = scales[0]
+		}
+		ADDQ(U8(4), scale)
+	case "each":
+		for j := range scales {
+			half := l.narrow()
+			scales[j] = l.register()
+			VPBROADCASTW(strided(scale, scaleRow, scaleRow3, j, 0), half)
+			VCVTPH2PS(half, scales[j])
+		}
+		ADDQ(U8(2), scale)
+	}
+	for v := 0; v < weightStep; v += l.lanes {
+		values := make([]VecVirtual, cols)
+		for j := range values {
+			values[j] = f.load(l, strided(w, wRow, wRow3, j, v*f.bytes), constants)
+			if f.scaled != "" {
+				VMULPS(scales[j], values[j], values[j])
+			}
+		}
+		for i := range rows {
+			xv := l.register()
+			VMOVUPS(strided(bases[i/4], xRow, xRow3, i%4, 4*v), xv)
+			for j := range cols {
+				VFMADD231PS(values[j], xv, acc[i*cols+j])
+			}
+		}
+	}
+	for _, base := range bases {
+		ADDQ(U32(4*weightStep), base)
+	}
+	ADDQ(U32(uint32(f.bytes*weightStep)), w)
+	SUBQ(U8(weightStep), k)
+	JNZ(labelRef("inputs"))
+
+	yRow := Load(Param("yRow"), GP64())
+	to := GP64()
+	MOVQ(y, to)
+	for i := range rows {
+		for j := range cols {
+			total := l.horizontalSum(acc[i*cols+j])
+			VADDSS(Mem{Base: to, Disp: 4 * j}, total, total)
+			VMOVSS(total, Mem{Base: to, Disp: 4 * j})
+		}
+		if i < rows-1 {
+			ADDQ(yRow, to)
+		}
+	}
+	ADDQ(U8(4*cols), y)
+	// The parameters are this routine's own memory: the next outputs.
+	advance := func(param Mem, stride Register) {
+		for range cols {
+			ADDQ(stride, param)
+		}
+	}
+	advance(wParam.Addr, wRow)
+	if f.scaled == "each" {
+		if scaleRow == nil {
+			scaleRow = Load(Param("scaleRow"), GP64())
+		}
+		advance(scaleParam.Addr, scaleRow)
+	}
+	SUBQ(U8(uint8(cols)), n.Addr)
+	JNZ(labelRef("outputs"))
+	VZEROUPPER()
+	RET()
+}
+
+// weightAxpy emits y[i, j] += Σ over q < depth of x[i, q]·w[q, j] for rows rows
+// and n outputs, n a multiple of 16, of bfloat16 weights whose outputs are
+// contiguous. Strides are in bytes.
+func weightAxpy(l vectorLevel, rows, depth int) {
+	name := fmt.Sprintf("weightAxpy%dx%dBFloat16%s", rows, depth, l.name)
+	routine(name, "func(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)",
+		fmt.Sprintf("%s is a weightRoutines.axpy of %d rows and %d inputs.", name, rows, depth))
+	x := Load(Param("x"), GP64())
+	xRow := Load(Param("xRow"), GP64())
+	factors := make([]VecVirtual, rows*depth)
+	for i := range rows {
+		for q := range depth {
+			factors[i*depth+q] = l.register()
+			VBROADCASTSS(Mem{Base: x, Disp: 4 * q}, factors[i*depth+q])
+		}
+		if i < rows-1 {
+			ADDQ(xRow, x)
+		}
+	}
+	wRow := Load(Param("wRow"), GP64())
+	wRow3 := triple(wRow)
+	w := []Register{Load(Param("w"), GP64())}
+	if depth > 4 {
+		second := GP64()
+		LEAQ(Mem{Base: w[0], Index: wRow, Scale: 4}, second)
+		w = append(w, second)
+	}
+	yRow := Load(Param("yRow"), GP64())
+	yRow3 := triple(yRow)
+	y := []Register{Load(Param("y"), GP64())}
+	if rows > 4 {
+		second := GP64()
+		LEAQ(Mem{Base: y[0], Index: yRow, Scale: 4}, second)
+		y = append(y, second)
+	}
+	n := Load(Param("n"), GP64())
+	Label("loop")
+	for v := 0; v < 16; v += l.lanes {
+		sums := make([]VecVirtual, rows)
+		for i := range sums {
+			sums[i] = l.register()
+			VMOVUPS(strided(y[i/4], yRow, yRow3, i%4, 4*v), sums[i])
+		}
+		for q := range depth {
+			value := loadBFloat16(l, strided(w[q/4], wRow, wRow3, q%4, 2*v), nil)
+			for i := range rows {
+				VFMADD231PS(value, factors[i*depth+q], sums[i])
+			}
+		}
+		for i := range sums {
+			VMOVUPS(sums[i], strided(y[i/4], yRow, yRow3, i%4, 4*v))
+		}
+	}
+	for _, r := range w {
+		ADDQ(U8(32), r)
+	}
+	for _, r := range y {
+		ADDQ(U8(64), r)
+	}
+	SUBQ(U8(16), n)
+	JNZ(labelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
