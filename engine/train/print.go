@@ -21,7 +21,7 @@ func (t *trainer) printStep(m *Metrics, last bool) {
 		t.printf("%s\n", m.line(all, t.curve.average*time.Duration(all-m.Step)))
 	}
 	if m.Eval != nil {
-		t.printf("%*s  held out: loss %.4f  perplexity %.2f  %.4f bits per byte  (%d tokens, %s)\n", len(stepColumn(m.Step, all)), "",
+		t.printf("%sheld out: loss %.4f  perplexity %.2f  %.4f bits per byte  (%d tokens, %s)\n", t.indent(),
 			m.Eval.Loss, m.Eval.Perplexity, m.Eval.BitsPerByte, m.Eval.Tokens, m.Eval.Time.Round(10*time.Millisecond))
 	}
 }
@@ -30,6 +30,9 @@ func (t *trainer) totalSteps() int64 {
 	last := t.Recipe.Stages[len(t.Recipe.Stages)-1]
 	return last.StartSteps + last.NumSteps
 }
+
+// indent is the width of the first column of step lines, in blanks.
+func (t *trainer) indent() string { return strings.Repeat(" ", len(stepColumn(0, t.totalSteps()))+2) }
 
 func stepColumn(step, all int64) string {
 	width := len(strconv.FormatInt(all, 10))

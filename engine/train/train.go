@@ -201,6 +201,9 @@ func (t *trainer) finish() error {
 		return err
 	}
 	t.printf("\ndone: %d steps, %d tokens; saved in %s\n", t.state.Step, t.state.Tokens, t.saved.Dir)
+	if t.samples != nil {
+		t.printf("\nit writes:\n\n%s\n\nmore of it: forge generate %s --prompt 'func '\n", t.samples.last, t.Run.Dir)
+	}
 	t.Run.Logf("done after step %d", t.state.Step)
 	return nil
 }

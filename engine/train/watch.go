@@ -61,6 +61,7 @@ type sampling struct {
 	*generate.Generator
 	prompts []string
 	stage   int
+	last    string // the first prompt with its newest continuation
 }
 
 func (s *sampling) close() {
@@ -76,7 +77,7 @@ const (
 	leastForSamples = 16 // tokens a sequence: below, there is no room for prompt and answer
 )
 
-// sample writes a continuation of each prompt to samples.txt.
+// sample writes a continuation of each prompt to samples.txt, and shows the first.
 func (t *trainer) sample() error {
 	if t.SampleTokens < 0 || t.stage().Seq < leastForSamples {
 		return nil
@@ -93,10 +94,10 @@ func (t *trainer) sample() error {
 		if err != nil {
 			return fmt.Errorf("samples: %w", err)
 		}
-		t.samples = &sampling{g, prompts, t.state.Stage}
+		t.samples = &sampling{Generator: g, prompts: prompts, stage: t.state.Stage}
 	}
 	var out strings.Builder
-	for _, prompt := range t.samples.prompts {
+	for i, prompt := range t.samples.prompts {
 		r, err := t.samples.Generate(context.Background(), prompt, generate.Options{
 			MaxTokens: t.SampleTokens, Logprobs: -1, Sampling: generate.Sampling{Temperature: 0.8, TopP: 0.95, Seed: t.state.Seed},
 		}, nil)
@@ -104,6 +105,10 @@ func (t *trainer) sample() error {
 			return fmt.Errorf("samples: %w", err)
 		}
 		fmt.Fprintf(&out, "%s\n  → %s\n", strconv.Quote(prompt), strconv.Quote(r.Text))
+		if i == 0 {
+			t.samples.last = prompt + r.Text
+			t.printf("%s%s → %s\n", t.indent(), strconv.Quote(prompt), strconv.Quote(r.Text))
+		}
 	}
 	if err := t.Run.AppendSamples(t.state.Step, out.String()); err != nil {
 		return fmt.Errorf("samples: %w", err)
