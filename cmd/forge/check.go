@@ -12,16 +12,20 @@ import (
 )
 
 func newCheckCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	checkpoint := ""
+	cmd := &cobra.Command{
 		Use:   "check FILE...",
 		Short: "All errors of all files at once, with places and cures; then what the recipes come to",
 		Example: `  forge check tiny
   forge check mine.forge --set model.dim=64
-  forge check *.forge --json`,
-		Args:        cobra.MinimumNArgs(1),
+  forge check *.forge --json
+  forge check deepseek_v3 --weights downloads/DeepSeek-V3`,
+		Args:        someArguments,
 		Annotations: map[string]string{readsRecipe: "yes"},
-		RunE:        func(_ *cobra.Command, args []string) error { return runCheck(a, args) },
+		RunE:        func(_ *cobra.Command, args []string) error { return runCheck(a, args, checkpoint) },
 	}
+	cmd.Flags().StringVar(&checkpoint, "weights", "", "compare the headers of the safetensors in `DIR` with the recipe's table of names")
+	return cmd
 }
 
 // checked is one recipe's line in `forge check --json`.
@@ -46,10 +50,11 @@ type counts struct {
 type checkDocument struct {
 	Errors  []diag.Record `json:"errors"`
 	Recipes []checked     `json:"recipes"`
+	Weights *compared     `json:"weights,omitempty"` // with --weights
 	*counts
 }
 
-func runCheck(a *app, names []string) error {
+func runCheck(a *app, names []string, checkpoint string) error {
 	if len(a.sets) > 0 && len(names) > 1 {
 		return usagef("--set changes one recipe: name one file, or FILE:RECIPE")
 	}
@@ -60,8 +65,12 @@ func runCheck(a *app, names []string) error {
 		found = merge(found, list)
 		good = append(good, recipes...)
 	}
+	against, err := compareWeights(checkpoint, good, found.HasErrors())
+	if err != nil {
+		return err
+	}
 	if a.json {
-		document := checkDocument{Errors: diag.JSON(found), Recipes: []checked{}}
+		document := checkDocument{Errors: diag.JSON(found), Recipes: []checked{}, Weights: against}
 		for _, r := range good {
 			document.Recipes = append(document.Recipes, checked{r.File, r.Name, countsOf(r)})
 		}
@@ -74,7 +83,7 @@ func runCheck(a *app, names []string) error {
 		if found.HasErrors() {
 			return exitCode(exitRecipe)
 		}
-		return nil
+		return against.exit()
 	}
 	if found.HasErrors() {
 		return found
@@ -85,6 +94,9 @@ func runCheck(a *app, names []string) error {
 			a.printf("\n")
 		}
 		a.printSummary(r)
+	}
+	if err := against.print(a); err != nil {
+		return err
 	}
 	if len(good) == 0 && !a.quiet {
 		a.printf("no errors; no recipe to sum up\n")

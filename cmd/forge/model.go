@@ -7,6 +7,7 @@ import (
 
 	"forge/backends"
 	"forge/dsl/check"
+	"forge/engine/huggingface"
 	"forge/engine/runs"
 	"forge/engine/tokenizer"
 	"forge/engine/weights"
@@ -14,7 +15,7 @@ import (
 
 // trained is a checkpoint opened for use: its recipe checked, its weights in a backend's store.
 type trained struct {
-	checkpoint *runs.Checkpoint
+	checkpoint *runs.Checkpoint // nil for a published checkpoint
 	recipe     *check.Recipe
 	stage      *check.Stage // the last: its model generates
 	tokenizer  tokenizer.Tokenizer
@@ -24,6 +25,9 @@ type trained struct {
 
 // openTrained finds a CHECKPOINT and loads it on the device of the command line, or the recipe's.
 func (a *app) openTrained(name string) (*trained, error) {
+	if huggingface.Is(name) {
+		return a.usePublished(name)
+	}
 	checkpoint, err := runs.Find(name, "runs")
 	if err != nil {
 		return nil, err

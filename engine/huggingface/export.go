@@ -63,6 +63,9 @@ type writer struct {
 // Export writes the checkpoint into a new folder: its tensors, an index if they are several files, config.json and the tokenizer's files.
 // The memory it takes does not depend on the size of the tensors. After an error the folder holds no config.json.
 func (c *Checkpoint) Export(dir string, o Options) error {
+	if o.Dtype == "fp8" && c.Weights.Table.Scales == "" {
+		return errNoScales(c.Weights.Table)
+	}
 	var files []file
 	for _, f := range c.Weights.Files {
 		out := file{name: filepath.Base(f.Path)}
@@ -154,6 +157,10 @@ func (c *Checkpoint) config(dtype string) ([]byte, error) {
 	}
 	setTypes(all, dtype, c.Weights.Table)
 	return marshal(all)
+}
+
+func errNoScales(table *check.Names) error {
+	return fmt.Errorf("`%s` does not say how block scales are called: write `scales = \"_scale_inv\"`", table.Name)
 }
 
 func setTypes(config map[string]any, dtype string, table *check.Names) {

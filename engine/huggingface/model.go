@@ -33,7 +33,7 @@ func (m *Model) Export(dir string, o Options) error {
 		return err
 	}
 	if o.Dtype == "fp8" && m.Names.Scales == "" {
-		return fmt.Errorf("`%s` does not say how block scales are called: write `scales = \"_scale_inv\"`", m.Names.Name)
+		return errNoScales(m.Names)
 	}
 	if err := weights.Compare(m.File, weights.Of(m.Model, true)); err != nil {
 		return err

@@ -49,7 +49,8 @@ func (c *Config) Recipe(name, tokenizer string) string {
 		table = "names"
 	}
 	end := fmt.Sprintf(" {\n  model = imported\n%s  stages = [finetune]\n  weights = %s\n}\n", data, table)
-	comment := fmt.Sprintf("# %s, written from its config.json. The data and the training are a place to start from.\n", name)
+	shown := strings.Join(strings.FieldsFunc(name, unicode.IsControl), " ")
+	comment := fmt.Sprintf("# %s, written from its config.json. The data and the training are a place to start from.\n", shown)
 	text := header + comment + b.String() + "\nrecipe " + recipeName(name, header+b.String()+end) + end
 	file, _ := dsl.Parse(name, text)
 	return dsl.Format(file)

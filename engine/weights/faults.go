@@ -7,7 +7,11 @@ import (
 
 // Fault is one thing that is wrong with a checkpoint. Code is one of E600 and E605 to E609 (`forge explain`); File is where, "" for the
 // whole.
-type Fault struct{ Code, File, Text string }
+type Fault struct {
+	Code string `json:"code"`
+	File string `json:"file,omitempty"`
+	Text string `json:"message"`
+}
 
 func (f Fault) String() string {
 	if f.File == "" {

@@ -256,5 +256,12 @@ func (s Summary) String() string {
 	if s.Scales > 0 {
 		text += fmt.Sprintf(" and %d of block scales", s.Scales)
 	}
-	return fmt.Sprintf("%s in %d files, %.2f GB", text, s.Files, float64(s.Bytes)/1e9)
+	files, size, unit := "files", float64(s.Bytes)/1e9, "GB"
+	if s.Files == 1 {
+		files = "file"
+	}
+	if size < 1 {
+		size, unit = size*1e3, "MB"
+	}
+	return fmt.Sprintf("%s in %d %s, %.2f %s", text, s.Files, files, size, unit)
 }
