@@ -24,6 +24,7 @@ var folders = []struct {
 	{"dsl/diag", nil, "a diagnostic knows places and texts, not the language"},
 	{"dsl/check", []string{"dsl", "plugins/std", "recipes"},
 		"a checked recipe is the end of the language; what is made of it comes later and must not be asked"},
+	{"dsl/lsp", []string{"dsl", "plugins/std", "recipes"}, "an editor asks about recipes, and must answer without building a model"},
 	{"dsl", []string{"dsl/diag"}, "the language stands alone, so that every tool can read a recipe without building a model"},
 	{"plugins/std", nil, "the standard blocks are recipe text like anyone else's"},
 	{"recipes", nil, "shipped recipes are text"},
