@@ -90,6 +90,9 @@ func (k *kernels) measure(ctx context.Context, shapes []Shape) error {
 			return err
 		}
 		k.float32Product(s)
+		if s.M <= narrowRows {
+			k.weightProducts(s)
+		}
 	}
 	k.attention()
 	k.norm()
@@ -151,6 +154,43 @@ func (k *kernels) float32Product(s Shape) {
 	a, b, c := kernel.RowMajor(ramp(s.M*s.K), s.M, s.K), kernel.RowMajor(ramp(s.N*s.K), s.N, s.K).T(), kernel.RowMajor(make([]float32, s.M*s.N), s.M, s.N)
 	t := k.fastest(func() { kernel.Gemm(k.pool, 1, a, b, 0, c) })
 	k.product("f32", "float32", s, 4, t, k.peaks.Float32)
+}
+
+// weightProducts measures a product of few rows with weights that are read where they lie.
+func (k *kernels) weightProducts(s Shape) {
+	values := ramp(s.N * s.K)
+	x, y := kernel.RowMajor(ramp(s.M*s.K), s.M, s.K), kernel.RowMajor(make([]float32, s.M*s.N), s.M, s.N)
+	halves := make([]uint16, len(values))
+	for i, v := range values {
+		halves[i] = kernel.ToBFloat16(v)
+	}
+	bytes := make([]uint8, len(values))
+	for i := range bytes {
+		bytes[i] = uint8(i*31%120 + 1)
+	}
+	scales := make([]float32, (s.N+127)/128*((s.K+127)/128))
+	for i := range scales {
+		scales[i] = 0.01
+	}
+	for _, w := range []struct {
+		key    string
+		weight kernel.Weight
+	}{
+		{"f32w", kernel.Weight{Format: kernel.Float32, Stride: s.K, Float32s: values}},
+		{"bf16", kernel.Weight{Format: kernel.BFloat16, Stride: s.K, BFloat16s: halves}},
+		{"bf16t", kernel.Weight{Format: kernel.BFloat16, Stride: s.N, ByInput: true, BFloat16s: halves}},
+		{"fp8", kernel.Weight{Format: kernel.Float8, Stride: s.K, Bytes: bytes, BlockScales: scales}},
+		{"int8", kernel.QuantizeInt8(k.pool, values, s.N, s.K)},
+	} {
+		w.weight.Outputs, w.weight.Inputs = s.N, s.K
+		products := []kernel.WeightProduct{{X: x, W: w.weight, Y: y}}
+		t := k.fastest(func() { kernel.MulWeights(k.pool, products) })
+		what := fmt.Sprintf("%v weights %v", w.weight.Format, s)
+		if w.weight.ByInput {
+			what += " by inputs"
+		}
+		k.add(w.key+"_"+s.key(), "gbs", float64(w.weight.Size())/t, k.peaks.Read, what)
+	}
 }
 
 // product adds the figure of a product: against the arithmetic, or, with few rows, against reading the weight.

@@ -34,7 +34,7 @@ type vectorLevel struct {
 
 var (
 	avx2Vectors   = vectorLevel{"AVX2", 8, YMM, XMM, [][2]int{{4, 2}, {4, 1}, {1, 4}, {1, 1}}, [][2]int{{4, 2}, {4, 1}, {1, 8}, {1, 1}}}
-	avx512Vectors = vectorLevel{"AVX512", 16, ZMM, YMM, [][2]int{{8, 2}, {8, 1}, {4, 4}, {4, 1}, {1, 4}, {1, 1}}, [][2]int{{8, 2}, {8, 1}, {4, 4}, {4, 1}, {1, 8}, {1, 1}}}
+	avx512Vectors = vectorLevel{"AVX512", 16, ZMM, YMM, [][2]int{{8, 2}, {8, 1}, {4, 4}, {4, 1}, {1, 4}, {1, 1}}, [][2]int{{4, 4}, {4, 1}, {1, 8}, {1, 1}}}
 )
 
 // horizontalSum adds the lanes of v into lane 0 of the returned register.

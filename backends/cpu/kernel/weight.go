@@ -50,8 +50,8 @@ type Weight struct {
 	HalfScales  []uint16
 }
 
-// size is the number of bytes that a product reads, scales included.
-func (w *Weight) size() int {
+// Size is the number of bytes that a product reads, scales included.
+func (w *Weight) Size() int {
 	n := w.Outputs * w.Inputs * w.Format.bytes()
 	if w.Format == Int8 {
 		n += 2 * w.Outputs * scalesOf(w.Inputs, int8Block)

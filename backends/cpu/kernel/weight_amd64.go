@@ -224,16 +224,6 @@ func weightDot1x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow in
 //go:noescape
 func weightDot1x1Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
 
-// weightAxpy8x2BFloat16AVX512 is a weightRoutines.axpy of 8 rows and 2 inputs.
-//
-//go:noescape
-func weightAxpy8x2BFloat16AVX512(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)
-
-// weightAxpy8x1BFloat16AVX512 is a weightRoutines.axpy of 8 rows and 1 inputs.
-//
-//go:noescape
-func weightAxpy8x1BFloat16AVX512(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)
-
 // weightAxpy4x4BFloat16AVX512 is a weightRoutines.axpy of 4 rows and 4 inputs.
 //
 //go:noescape

@@ -84,7 +84,7 @@ func MulWeights(p *Pool, products []WeightProduct) {
 	total := 0
 	for i := range products {
 		products[i].check()
-		total += products[i].W.size()
+		total += products[i].W.Size()
 	}
 	t := &p.weight
 	t.pool, t.routines, t.products, t.cuts = p, active.Load(), products, t.cuts[:0]
@@ -95,7 +95,7 @@ func MulWeights(p *Pool, products []WeightProduct) {
 		if w.Outputs > 0 && products[i].X.Rows > 0 {
 			wanted = 1
 			if p.Threads() > 1 {
-				size := w.size()
+				size := w.Size()
 				wanted = max(1, min(size/weightPart, 1+2*p.Threads()*size/(total+1), scalesOf(w.Outputs, weightGrain)))
 			}
 		}

@@ -71,8 +71,6 @@ var avx512Weight = weightRoutines{
 		},
 	},
 	axpy: []weightAxpyRoutine{
-		{8, 2, weightAxpy8x2BFloat16AVX512},
-		{8, 1, weightAxpy8x1BFloat16AVX512},
 		{4, 4, weightAxpy4x4BFloat16AVX512},
 		{4, 1, weightAxpy4x1BFloat16AVX512},
 		{1, 8, weightAxpy1x8BFloat16AVX512},

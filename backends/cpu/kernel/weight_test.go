@@ -288,7 +288,7 @@ func BenchmarkMulWeights(b *testing.B) {
 						for b.Loop() {
 							MulWeights(p, products)
 						}
-						b.ReportMetric(float64(w.size())*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GB/s")
+						b.ReportMetric(float64(w.Size())*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GB/s")
 					})
 				}
 			}
