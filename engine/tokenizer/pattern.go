@@ -56,11 +56,17 @@ func parsePattern(text string) (alternatives, error) {
 	if a.canBeEmpty() {
 		return nil, fmt.Errorf("pattern %q can match the empty text", text)
 	}
-	if a.nests() {
-		return nil, fmt.Errorf("pattern %q repeats without end what repeats without end, which can take forever", text)
+	if a.ambiguous() {
+		return nil, fmt.Errorf("pattern %q repeats a group that can match a text in several ways, which can take forever", text)
+	}
+	if n := a.varying(); n > maxVarying {
+		return nil, fmt.Errorf("pattern %q has %d terms of varying length in a row, which can take forever; forge takes %d", text, n, maxVarying)
 	}
 	return a, nil
 }
+
+// maxVarying bounds the time that backtracking takes, a power of the length of the text: published patterns have 4.
+const maxVarying = 8
 
 type patternParser struct {
 	text  string
@@ -433,11 +439,44 @@ func (a alternatives) canBeEmpty() bool {
 	return false
 }
 
-// nests is whether something without end repeats without end: backtracking could then take time exponential in the text.
-func (a alternatives) nests() bool {
+// ambiguous is whether a group repeats that can match one text in several ways: backtracking could then take time exponential in
+// the text. A body that can't has only classes, each a fixed number of times, and no two alternatives that begin alike.
+func (a alternatives) ambiguous() bool {
 	return a.anyTerm(func(t term) bool {
-		return t.kind != isClass && t.max < 0 && (t.body.canBeEmpty() || t.body.anyTerm(func(u term) bool { return u.max < 0 || u.max > 1 }))
+		if t.kind == isClass || t.max == 0 || t.max == 1 {
+			return false
+		}
+		var begun runeSet
+		for _, s := range t.body {
+			for _, u := range s {
+				if u.kind == isGroup || u.kind == isAtomic || u.min != u.max {
+					return true
+				}
+			}
+			first, all := s.first()
+			if all || begun.overlaps(first) {
+				return true
+			}
+			begun = union(begun, first)
+		}
+		return false
 	})
+}
+
+// varying is the largest number of terms without a fixed length that one match goes through.
+func (a alternatives) varying() int {
+	most := 0
+	for _, s := range a {
+		n := 0
+		for _, t := range s {
+			if t.min != t.max {
+				n++
+			}
+			n += t.body.varying()
+		}
+		most = max(most, n)
+	}
+	return most
 }
 
 // anyTerm is whether yes holds for a term of the sequences or within their groups.

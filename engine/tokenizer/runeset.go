@@ -65,6 +65,21 @@ func (s runeSet) has(r rune) bool {
 	return found
 }
 
+// overlaps is whether a code point is in both sets.
+func (s runeSet) overlaps(t runeSet) bool {
+	for i, j := 0, 0; i < len(s) && j < len(t); {
+		switch {
+		case s[i].hi < t[j].lo:
+			i++
+		case t[j].hi < s[i].lo:
+			j++
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 // tables is the union of Unicode's tables in Go, brought to the version of Unicode that Hugging Face's tokenizers have.
 func tables(names ...string) runeSet {
 	var ranges []runeRange
