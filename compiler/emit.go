@@ -16,10 +16,12 @@ type emitter struct {
 	g      *graph.Graph
 	values map[*equation.Node][]op.Value
 	inputs map[string]*graph.Node
+	// precisions of products; nil: float32.
+	precisions *precisions
 }
 
 func newEmitter(g *graph.Graph) *emitter {
-	return &emitter{g, map[*equation.Node][]op.Value{}, map[string]*graph.Node{}}
+	return &emitter{g: g, values: map[*equation.Node][]op.Value{}, inputs: map[string]*graph.Node{}}
 }
 
 // program emits everything that the program's roots need, and declares its outputs and updates.
@@ -160,7 +162,7 @@ func (em *emitter) emit(n *equation.Node) []op.Value {
 	case equation.Storage:
 		return []op.Value{em.g.Storage(n.Name, op.Type{Shape: shape(n.Axes)})}
 	case equation.Dot:
-		return one(op.Dot, op.DotAttrs{A: l.of(n.Args[0].Axes), B: l.of(n.Args[1].Axes), Out: l.of(n.Axes)}, arg(0), arg(1))
+		return one(op.Dot, op.DotAttrs{A: l.of(n.Args[0].Axes), B: l.of(n.Args[1].Axes), Out: l.of(n.Axes), Precision: em.precisions.of(n)}, arg(0), arg(1))
 	case equation.Elementwise, equation.Apply:
 		return em.elementwise(b, n)
 	case equation.Reduce:
@@ -272,7 +274,11 @@ func (em *emitter) loss(b op.Builder, n *equation.Node) []op.Value {
 	case equation.CrossEntropy:
 		h, head, targets := n.Args[0], n.Args[1], n.Args[2]
 		vocab := equation.Without(head.Axes, n.On)
-		losses := op.One(b, op.CrossEntropy, nil, em.rows(b, h, targets.Axes), em.ordered(b, head, append(vocab, n.On...)), em.rows(b, targets, targets.Axes))
+		var attrs op.Attrs
+		if p := em.precisions.of(n); !p.Full() {
+			attrs = op.CrossEntropyAttrs{Precision: p}
+		}
+		losses := op.One(b, op.CrossEntropy, attrs, em.rows(b, h, targets.Axes), em.ordered(b, head, append(vocab, n.On...)), em.rows(b, targets, targets.Axes))
 		return []op.Value{reshape(b, losses, shape(n.Axes))}
 	}
 	logits, targets := n.Args[0], n.Args[1]
@@ -300,7 +306,7 @@ func (em *emitter) back(b op.Builder, v op.Value, from, to []*equation.Axis) []o
 
 func (em *emitter) attention(b op.Builder, n *equation.Node) []op.Value {
 	l, s := letters{}, n.Scores
-	attrs := op.AttentionAttrs{Scale: s.Scale, Window: s.Window}
+	attrs := op.AttentionAttrs{Scale: s.Scale, Window: s.Window, Format: em.precisions.attention()}
 	var in []op.Value
 	for i := range s.Features {
 		q, k := n.Args[2*i], n.Args[2*i+1]
@@ -341,7 +347,7 @@ func (em *emitter) routed(b op.Builder, n *equation.Node) []op.Value {
 	case equation.GroupedDot:
 		_, offsets, _ := plan(2)
 		x, w := n.Args[0], n.Args[1]
-		attrs := op.GroupedDotAttrs{}
+		attrs := op.GroupedDotAttrs{Precision: em.precisions.of(n)}
 		l[n.To[0]], l[n.To[1]] = 'r', 'e'
 		for _, axes := range [][]*equation.Axis{x.Axes, w.Axes} {
 			for _, a := range axes {

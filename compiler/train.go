@@ -92,6 +92,7 @@ func (b *model) stageScalar(name string, s *check.Schedule) *equation.Node {
 func emitTraining(e *training, s *check.Stage, o Options) (*Training, error) {
 	g := graph.New("train", o.Float64)
 	em := newEmitter(g)
+	em.precisions = newPrecisions(s, e)
 	em.program(e.program)
 	t := &Training{Graph: g, Scalars: e.schedules, Beta1: s.Optim.Beta1, Beta2: s.Optim.Beta2, MTPDepth: e.check.MTPDepth}
 	for _, out := range e.program.Outputs {
@@ -167,6 +168,7 @@ func (em *emitter) optimize(s *check.Stage, weights []Stored, nodes, grads []*gr
 			Stored{Name: m.Name, Shape: w.Shape, Kind: Moment, MTP: w.MTP}, Stored{Name: v.Name, Shape: w.Shape, Kind: Moment, MTP: w.MTP})
 		out := em.g.At(graph.Place{Span: s.Span.String(), Text: w.Name}).Apply(op.AdamW, op.AdamWAttrs{
 			Beta1: s.Optim.Beta1, Beta2: s.Optim.Beta2, Eps: s.Optim.Eps, Decay: groups[i].decay, LRScale: groups[i].lrScale,
+			Param: format(s.Precision.Master), Grad: format(s.Precision.Grads), Moments: format(s.Precision.Moments),
 		}, nodes[i], grads[i], m, v, lr, clip, c1, c2)
 		em.g.Update(nodes[i], out[0].(*graph.Node))
 		em.g.Update(m, out[1].(*graph.Node))

@@ -8,8 +8,12 @@ import (
 	"forge/compiler/op"
 )
 
-// Attention over more outer axes than the kernel has is decomposed.
+// Attention over more outer axes than the kernel has is decomposed, and so is attention in low precision: the kernel keeps the weights
+// in float32.
 func fewAxes(a op.Attrs) bool {
+	if a.(op.AttentionAttrs).Format != op.Float32 {
+		return false
+	}
 	x, err := a.(op.AttentionAttrs).Axes()
 	return err == nil && len(x.Outer) <= kernel.AttentionDims
 }

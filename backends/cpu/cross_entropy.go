@@ -6,7 +6,10 @@ import (
 	"forge/compiler/op"
 )
 
-var _ = define(op.CrossEntropy, plan.Kernel{In: plan.Strided}, func(c *compilation, s *plan.Step) (call, error) {
+// The kernels keep the logits' gradient in float32; in low precision the loss is decomposed.
+func inFull(a op.Attrs) bool { return a == nil }
+
+var _ = defineIf(inFull, op.CrossEntropy, plan.Kernel{In: plan.Strided}, func(c *compilation, s *plan.Step) (call, error) {
 	h, w, loss := c.plane(s.In[0]), c.plane(s.In[1]), c.floats(s.Out[0])
 	targets := newTargets(c.ints(s.In[2]), s.In[1].Shape[0])
 	return serial(func() error {
@@ -15,7 +18,7 @@ var _ = define(op.CrossEntropy, plan.Kernel{In: plan.Strided}, func(c *compilati
 	}), nil
 })
 
-var _ = define(op.CrossEntropyGrad, plan.Kernel{In: plan.Strided}, func(c *compilation, s *plan.Step) (call, error) {
+var _ = defineIf(inFull, op.CrossEntropyGrad, plan.Kernel{In: plan.Strided}, func(c *compilation, s *plan.Step) (call, error) {
 	h, w := c.plane(s.In[0]), c.plane(s.In[1])
 	targets := newTargets(c.ints(s.In[2]), s.In[1].Shape[0])
 	g := c.tensor(s.In[3])

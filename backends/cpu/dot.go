@@ -25,14 +25,21 @@ type dotAxes struct {
 func buildDot(c *compilation, s *plan.Step) (call, error) {
 	attrs := s.Attrs.(op.DotAttrs)
 	a, b, y := c.tensor(s.In[0]), c.tensor(s.In[1]), c.tensor(s.Out[0])
+	summed, batch := sharedLabels(attrs.A, attrs.B, attrs.Out)
+	a, roundA, rest := c.rounded(attrs.Precision.A, a, attrs.A, summed, batch, c.scratch)
+	b, roundB, _ := c.rounded(attrs.Precision.B, b, attrs.B, summed, batch, rest)
 	x := sortDotAxes(attrs, a, b, y)
-	if len(x.inner) == 0 {
-		return c.outerProduct(attrs, a, b, y, s.Accumulate)
+	var product call
+	var err error
+	switch {
+	case len(x.inner) == 0:
+		product, err = c.outerProduct(attrs, a, b, y, s.Accumulate)
+	case len(x.rows) == 0 && len(x.cols) == 0:
+		product = c.innerProducts(x, a.data, b.data, y.data, s.Accumulate)
+	default:
+		product = c.matrixProducts(x, a.data, b.data, y.data, s.Accumulate)
 	}
-	if len(x.rows) == 0 && len(x.cols) == 0 {
-		return c.innerProducts(x, a.data, b.data, y.data, s.Accumulate), nil
-	}
-	return c.matrixProducts(x, a.data, b.data, y.data, s.Accumulate), nil
+	return before(product, roundA, roundB), err
 }
 
 // sortDotAxes finds and merges the axes of a product. Axes of size 1 vanish.

@@ -11,6 +11,9 @@ import (
 var _ = define(op.GroupedDot, plan.Kernel{Accumulate: true}, func(c *compilation, s *plan.Step) (call, error) {
 	a := s.Attrs.(op.GroupedDotAttrs)
 	x, w, y := c.tensor(s.In[0]), c.tensor(s.In[1]), c.tensor(s.Out[0])
+	summed, batch := sharedLabels(a.X, a.W, a.Out)
+	x, roundX, rest := c.rounded(a.Precision.A, x, a.X, summed, batch, c.scratch)
+	w, roundW, _ := c.rounded(a.Precision.B, w, a.W, summed, a.W[:1]+batch, rest)
 	axes := sortDotAxes(op.DotAttrs{A: a.X[1:], B: a.W[1:], Out: a.Out[1:]}, x.inside(), w.inside(), y.inside())
 	g := &groupedProducts{pool: c.pool, offsets: c.ints(s.In[2]), rows: x.shape[0]}
 	ragged := dotAxis{size: g.rows, a: x.strides[0], c: y.strides[0]}
@@ -22,12 +25,15 @@ var _ = define(op.GroupedDot, plan.Kernel{Accumulate: true}, func(c *compilation
 	g.build(axes, w.shape[0], s.Accumulate, moreInner, func(cols dotAxis, e, ao, bo, co int) kernel.Product {
 		return product(ragged, cols, inner, x.data[ao:], w.data[e*w.strides[0]+bo:], y.data[co:])
 	}, axes.rows)
-	return g, nil
+	return before(g.after(w.shape[0], roundX), roundW), nil
 })
 
 var _ = define(op.GroupedDotWeight, plan.Kernel{Accumulate: true}, func(c *compilation, s *plan.Step) (call, error) {
 	a := s.Attrs.(op.GroupedDotWeightAttrs)
 	x, g, y := c.tensor(s.In[0]), c.tensor(s.In[1]), c.tensor(s.Out[0])
+	summed, batch := sharedLabels(a.X, a.G, a.Out)
+	x, roundX, rest := c.rounded(a.Precision.A, x, a.X, summed, batch, c.scratch)
+	g, roundG, _ := c.rounded(a.Precision.B, g, a.G, summed, batch, rest)
 	axes := sortDotAxes(op.DotAttrs{A: a.X[1:], B: a.G[1:], Out: a.Out[1:]}, x.inside(), g.inside(), y.inside())
 	k := &groupedProducts{pool: c.pool, offsets: c.ints(s.In[2]), rows: x.shape[0], summed: true}
 	ragged := dotAxis{size: k.rows, a: x.strides[0], b: g.strides[0]}
@@ -36,8 +42,24 @@ var _ = define(op.GroupedDotWeight, plan.Kernel{Accumulate: true}, func(c *compi
 	k.build(axes, y.shape[0], s.Accumulate, axes.inner, func(cols dotAxis, e, ao, bo, co int) kernel.Product {
 		return product(rows, cols, ragged, x.data[ao:], g.data[bo:], y.data[e*y.strides[0]+co:])
 	}, moreRows)
-	return k, nil
+	return k.after(y.shape[0], roundX, roundG), nil
 })
+
+// after is the products after the rounding of each expert's rows.
+func (g *groupedProducts) after(experts int, rounders ...*rounder) call {
+	if rounders[0] == nil && rounders[len(rounders)-1] == nil {
+		return g
+	}
+	return sequence{serial(func() error {
+		for e := range experts {
+			from, to := run(g.offsets, e, g.rows)
+			for _, r := range rounders {
+				r.some(from, to-from)
+			}
+		}
+		return nil
+	}), g}
+}
 
 // inside is the tensor without its first axis.
 func (t tensor) inside() tensor { return tensor{t.data, t.shape[1:], t.strides[1:]} }

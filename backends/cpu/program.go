@@ -44,7 +44,8 @@ func newProgram(pool *kernel.Pool, p *plan.Plan, s *store, o backends.Options) (
 			return nil, fmt.Errorf("cpu: storage %s is %v, the graph wants %v", v.Buffer.Name, t, v.Type())
 		}
 	}
-	if err := checkMemory("the graph "+p.Name+" with its storages", p.ArenaSize, s.size); err != nil {
+	scratch := scratchSize(p.Steps)
+	if err := checkMemory("the graph "+p.Name+" with its storages", p.ArenaSize+int64(scratch), s.size); err != nil {
 		return nil, err
 	}
 	g.arena = alignedFloats(int(p.ArenaSize))
@@ -58,7 +59,7 @@ func newProgram(pool *kernel.Pool, p *plan.Plan, s *store, o backends.Options) (
 		}
 		g.outputs[v.Name] = out
 	}
-	c := &compilation{pool: pool, program: g}
+	c := &compilation{pool: pool, program: g, scratch: alignedFloats(scratch)}
 	for _, step := range p.Steps {
 		k, ok := kernels[step.Op]
 		if !ok {

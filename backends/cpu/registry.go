@@ -36,6 +36,7 @@ func defineIf(fits func(a op.Attrs) bool, o *op.Op, k plan.Kernel, build func(c 
 type compilation struct {
 	pool    *kernel.Pool
 	program *program
+	scratch []float32    // for rounded operands, of one step at a time
 	tables  []angleTable // of rotations
 }
 

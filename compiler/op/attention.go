@@ -20,11 +20,23 @@ type AttentionAttrs struct {
 	Seq, Key byte
 	Scale    float64
 	Window   int // 0: no limit
+	// Format is what the operands of every product are rounded to, forward and backward: queries, keys, values and the result's
+	// gradient, and the weights and the scores' gradient after they are computed. It has no tiles.
+	Format Format
 }
 
 func (a AttentionAttrs) String() string {
-	return fmt.Sprintf("q=%s k=%s v=%s out=%s seq=%c key=%c scale=%v window=%d",
+	text := fmt.Sprintf("q=%s k=%s v=%s out=%s seq=%c key=%c scale=%v window=%d",
 		strings.Join(a.Q, ","), strings.Join(a.K, ","), a.V, a.Out, a.Seq, a.Key, a.Scale, a.Window)
+	if a.Format != Float32 {
+		text += " " + a.Format.String()
+	}
+	return text
+}
+
+// product is a product of attention.
+func (a AttentionAttrs) product(x, y, out string) DotAttrs {
+	return DotAttrs{A: x, B: y, Out: out, Precision: InFormat(a.Format)}
 }
 
 // AttentionAxes is what the labels of AttentionAttrs come to.
@@ -126,7 +138,7 @@ var Attention = Define(Op{
 		weights := One(b, Softmax, SoftmaxAttrs{len(labels) - 1}, scores)
 		lse := Call(FnWhere, Call(FnEqual, In(1), Const(negativeInfinity)), Const(negativeInfinity), Call(FnAdd, In(1), Call(FnLog, In(0))))
 		return []Value{
-			One(b, Dot, DotAttrs{labels, t.V, t.Out}, weights, in[2*len(t.Q)]),
+			One(b, Dot, t.product(labels, t.V, t.Out), weights, in[2*len(t.Q)]),
 			One(b, Map, MapAttrs{lse, []string{row, row}, x.LSE}, total, highest),
 		}
 	},
@@ -174,7 +186,7 @@ var AttentionGrad = Define(Op{
 		// a row that sees nothing has an lse of −∞
 		p := Call(FnWhere, Call(FnEqual, In(1), Const(negativeInfinity)), Const(0), Call(FnExp, Call(FnSub, In(0), In(1))))
 		weights := One(b, Map, MapAttrs{p, []string{labels, x.LSE}, labels}, scores, lse)
-		dweights := One(b, Dot, DotAttrs{t.Out, t.V, labels}, g, v)
+		dweights := One(b, Dot, t.product(t.Out, t.V, labels), g, v)
 		delta := One(b, Reduce, ReduceAttrs{"sum", t.Out, x.LSE},
 			One(b, Map, MapAttrs{Call(FnMul, In(0), In(1)), []string{t.Out, t.Out}, t.Out}, g, out))
 		d := Call(FnMul, Const(t.Scale), Call(FnMul, In(0), Call(FnSub, In(1), In(2))))
@@ -182,14 +194,16 @@ var AttentionGrad = Define(Op{
 		var result []Value
 		for p := range t.Q {
 			result = append(result,
-				One(b, Dot, DotAttrs{labels, t.K[p], t.Q[p]}, dscores, in[2*p+1]),
-				One(b, Dot, DotAttrs{labels, t.Q[p], t.K[p]}, dscores, in[2*p]))
+				One(b, Dot, t.product(labels, t.K[p], t.Q[p]), dscores, in[2*p+1]),
+				One(b, Dot, t.product(labels, t.Q[p], t.K[p]), dscores, in[2*p]))
 		}
-		return append(result, One(b, Dot, DotAttrs{labels, t.Out, t.V}, weights, g))
+		return append(result, One(b, Dot, t.product(labels, t.Out, t.V), weights, g))
 	},
 	Reference: func(a Attrs, in, out []Tensor) {
 		t, own := a.(AttentionAttrs), len(in)-3
 		parts := len(t.Q)
+		given := in[own+2].Data // the result's gradient before it is rounded
+		in = append(append(t.rounded(in[:2*parts+1]), in[2*parts+1:own+2]...), t.rounded(in[own+2:])...)
 		o, lse, g, v, dv := in[own].Data, in[own+1].Data, in[own+2].Data, in[2*parts].Data, out[2*parts].Data
 		n := t.nest(in[:own], in[own].Shape)
 		n.each(func(r attentionRow) {
@@ -198,7 +212,7 @@ var AttentionGrad = Define(Op{
 			}
 			delta := 0.0
 			for i := range n.values {
-				delta += g[r.out+i*n.outStep] * o[r.out+i*n.outStep]
+				delta += given[r.out+i*n.outStep] * o[r.out+i*n.outStep]
 			}
 			for k := range n.keys {
 				weight := math.Exp(n.score(in, r, k) - lse[r.lse])
@@ -206,9 +220,9 @@ var AttentionGrad = Define(Op{
 				for i := range n.values {
 					up, at := g[r.out+i*n.outStep], r.v+k*n.vKey+i*n.vStep
 					dweight += up * v[at]
-					dv[at] += weight * up
+					dv[at] += roundTo(t.Format, weight) * up
 				}
-				d := t.Scale * weight * (dweight - delta)
+				d := roundTo(t.Format, t.Scale*weight*(dweight-delta))
 				for p := range parts {
 					for f := range n.features[p] {
 						q, key := r.q[p]+f*n.qStep[p], r.k[p]+k*n.kKey[p]+f*n.kStep[p]
@@ -233,6 +247,9 @@ func (a AttentionAttrs) infer(in []Type) ([]Type, error) {
 	}
 	if a.Window < 0 {
 		return nil, fmt.Errorf("a window of %d", a.Window)
+	}
+	if a.Format > BFloat16 {
+		return nil, fmt.Errorf("attention in %v needs scales", a.Format)
 	}
 	s := sizes{}
 	for p := range a.Q {
@@ -263,7 +280,7 @@ func (a AttentionAttrs) scores(b Builder, x AttentionAxes, in []Value) (Value, s
 	labels := x.Outer + string(a.Seq) + string(a.Key)
 	parts := make([]Value, len(a.Q))
 	for p := range a.Q {
-		parts[p] = One(b, Dot, DotAttrs{a.Q[p], a.K[p], labels}, in[2*p], in[2*p+1])
+		parts[p] = One(b, Dot, a.product(a.Q[p], a.K[p], labels), in[2*p], in[2*p+1])
 	}
 	sum := parts[0]
 	if len(parts) > 1 {

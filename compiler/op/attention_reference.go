@@ -6,6 +6,7 @@ import "math"
 
 func attentionReference(a Attrs, in, out []Tensor) {
 	t := a.(AttentionAttrs)
+	in = append(t.rounded(in[:2*len(t.Q)+1]), in[2*len(t.Q)+1:]...)
 	n := t.nest(in, out[0].Shape)
 	scores := make([]float64, n.keys)
 	values := in[2*len(t.Q)].Data
@@ -25,11 +26,21 @@ func attentionReference(a Attrs, in, out []Tensor) {
 		}
 		out[1].Data[r.lse] = highest + math.Log(total)
 		for k, e := range scores {
+			weight := roundTo(t.Format, e/total)
 			for i := range n.values {
-				out[0].Data[r.out+i*n.outStep] += e / total * values[r.v+k*n.vKey+i*n.vStep]
+				out[0].Data[r.out+i*n.outStep] += weight * values[r.v+k*n.vKey+i*n.vStep]
 			}
 		}
 	})
+}
+
+// rounded are tensors in the format of attention's products.
+func (a AttentionAttrs) rounded(in []Tensor) []Tensor {
+	out := make([]Tensor, len(in))
+	for i, t := range in {
+		out[i] = Rounding{Format: a.Format}.tensor(t, positional(len(t.Shape)), "", "")
+	}
+	return out
 }
 
 // attentionNest holds sizes and strides.

@@ -7,7 +7,11 @@ func attentionSamples() []Sample {
 	layout := func(q, k, v, out string, scale float64, window int) AttentionAttrs {
 		return AttentionAttrs{Q: strings.Split(q, ","), K: strings.Split(k, ","), V: v, Out: out, Seq: 's', Key: 'k', Scale: scale, Window: window}
 	}
+	low := layout("bshn,bshr", "bkhn,bkr", "bkhv", "bshv", 0.3, 0)
+	low.Format = BFloat16
 	return []Sample{
+		{Name: "bf16", Attrs: low, Tolerance: tolerateFlips, NoGradientCheck: "rounded numbers move in steps",
+			In: []Type{floats(2, 5, 3, 4), floats(2, 5, 3, 4), floats(2, 5, 3, 2), floats(2, 5, 2), floats(2, 5, 3, 6)}},
 		{Name: "heads", Attrs: layout("bshe", "bkhe", "bkhv", "bshv", 0.5, 0),
 			In: []Type{floats(2, 5, 3, 4), floats(2, 5, 3, 4), floats(2, 5, 3, 2)}},
 		{Name: "grouped heads", Attrs: layout("bsgre", "bkge", "bkgv", "bsgrv", 0.4, 0),

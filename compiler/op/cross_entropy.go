@@ -2,6 +2,18 @@ package op
 
 import "math"
 
+// CrossEntropyAttrs say what the product with the head is rounded to: A are the hidden states, B is the head. Without attributes
+// nothing is rounded.
+type CrossEntropyAttrs struct{ Precision Precision }
+
+func (a CrossEntropyAttrs) String() string { return a.Precision.String() }
+
+// headPrecision is that of the attributes, or full.
+func headPrecision(a Attrs) Precision {
+	c, _ := a.(CrossEntropyAttrs)
+	return c.Precision
+}
+
 // CrossEntropy is the loss of predicting the next token from a hidden state, through the output head, without keeping the logits:
 // −log softmax(h·wᵀ)[target]. A target outside the vocabulary gives 0 and no gradient.
 var CrossEntropy = Define(Op{
@@ -15,15 +27,16 @@ var CrossEntropy = Define(Op{
 		}
 		return []Type{floats(in[0].Shape[0])}, nil
 	},
-	Gradient: Gradient{Rule: func(b Builder, _ Attrs, in, _, grad []Value) []Value {
-		return append(b.Apply(CrossEntropyGrad, nil, in[0], in[1], in[2], grad[0]), nil)
+	Gradient: Gradient{Rule: func(b Builder, a Attrs, in, _, grad []Value) []Value {
+		return append(b.Apply(CrossEntropyGrad, a, in[0], in[1], in[2], grad[0]), nil)
 	}},
-	Decompose: func(b Builder, _ Attrs, in []Value) []Value {
-		logits := One(b, Dot, DotAttrs{"nd", "vd", "nv"}, in[0], in[1])
+	Decompose: func(b Builder, a Attrs, in []Value) []Value {
+		logits := One(b, Dot, DotAttrs{A: "nd", B: "vd", Out: "nv", Precision: headPrecision(a)}, in[0], in[1])
 		return b.Apply(TokenLoss, nil, logits, in[2])
 	},
-	Reference: func(_ Attrs, in, out []Tensor) {
-		h, w, targets := in[0], in[1], in[2].Data
+	Reference: func(a Attrs, in, out []Tensor) {
+		p := headPrecision(a)
+		h, w, targets := p.A.tensor(in[0], "nd", "d", ""), p.B.tensor(in[1], "vd", "d", ""), in[2].Data
 		d, vocabulary := h.Shape[1], w.Shape[0]
 		logits := make([]float64, vocabulary)
 		for n, target := range targets {
@@ -47,6 +60,10 @@ var CrossEntropy = Define(Op{
 		{Name: "sizes 1", In: []Type{floats(1, 1), floats(1, 1), ints(1)}, Fill: fill(map[int]func(Type, func() float64) []float64{2: values(0)})},
 		{Name: "wide", In: []Type{floats(19, 33), floats(130, 33), ints(19)}, Tolerance: 1e-4,
 			Fill: fill(map[int]func(Type, func() float64) []float64{2: indices(0, 130)}), NoGradientCheck: "covered by the smaller ones"},
+		lowPrecision(Sample{Name: "bf16", Attrs: CrossEntropyAttrs{InFormat(BFloat16)}, In: []Type{floats(5, 4), floats(9, 4), ints(5)},
+			Fill: fill(map[int]func(Type, func() float64) []float64{2: values(0, 8, 3, -1, 3)})}),
+		lowPrecision(Sample{Name: "fp8", Attrs: CrossEntropyAttrs{tiles(E4M3, 1, 3, 4, 3)}, In: []Type{floats(5, 4), floats(9, 4), ints(5)},
+			Fill: fill(map[int]func(Type, func() float64) []float64{2: values(0, 8, 3, -1, 3)})}),
 	},
 })
 
@@ -63,12 +80,15 @@ var CrossEntropyGrad = Define(Op{
 		return in[:2:2], wantType("g", in[3], floats(in[0].Shape[0]))
 	},
 	Gradient: Gradient{None: secondDerivative},
-	Decompose: func(b Builder, _ Attrs, in []Value) []Value {
-		logits := One(b, Dot, DotAttrs{"nd", "vd", "nv"}, in[0], in[1])
+	Decompose: func(b Builder, a Attrs, in []Value) []Value {
+		p := headPrecision(a)
+		toH, toW := p.backwards()
+		toW.A, toW.B = toW.B, toW.A
+		logits := One(b, Dot, DotAttrs{A: "nd", B: "vd", Out: "nv", Precision: p}, in[0], in[1])
 		d := One(b, TokenLossGrad, nil, logits, in[2], in[3])
 		return []Value{
-			One(b, Dot, DotAttrs{"nv", "vd", "nd"}, d, in[1]),
-			One(b, Dot, DotAttrs{"nv", "nd", "vd"}, d, in[0]),
+			One(b, Dot, DotAttrs{A: "nv", B: "vd", Out: "nd", Precision: toH}, d, in[1]),
+			One(b, Dot, DotAttrs{A: "nv", B: "nd", Out: "vd", Precision: toW}, d, in[0]),
 		}
 	},
 	Cost: func(_ Attrs, in, out []Type) Cost {
@@ -79,13 +99,23 @@ var CrossEntropyGrad = Define(Op{
 			Fill: fill(map[int]func(Type, func() float64) []float64{2: values(0, 8, 3, -1, 3)})},
 		{Name: "wide", In: []Type{floats(19, 33), floats(130, 33), ints(19), floats(19)}, Tolerance: 1e-4,
 			Fill: fill(map[int]func(Type, func() float64) []float64{2: indices(-1, 130)})},
+		{Name: "bf16", Attrs: CrossEntropyAttrs{InFormat(BFloat16)}, In: []Type{floats(5, 4), floats(9, 4), ints(5), floats(5)}, Tolerance: tolerateFlips,
+			Fill: fill(map[int]func(Type, func() float64) []float64{2: values(0, 8, 3, -1, 3)})},
+		{Name: "fp8", Attrs: CrossEntropyAttrs{tiles(E4M3, 1, 3, 4, 3)}, In: []Type{floats(5, 4), floats(9, 4), ints(5), floats(5)}, Tolerance: 0.1,
+			Fill: fill(map[int]func(Type, func() float64) []float64{2: values(0, 8, 3, -1, 3)})},
 	},
 })
 
 // checkHead checks h [N, d], w [V, d] and targets [N].
 func checkHead(a Attrs, in []Type) error {
-	if err := noAttrs(a); err != nil {
-		return err
+	if a != nil {
+		c, err := attrsAs[CrossEntropyAttrs](a)
+		if err != nil {
+			return err
+		}
+		if err := c.Precision.check(); err != nil {
+			return err
+		}
 	}
 	if err := wantRank("h", in[0], 2, Float); err != nil {
 		return err

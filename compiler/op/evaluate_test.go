@@ -25,7 +25,11 @@ func TestGradientThroughADecomposition(t *testing.T) {
 					}
 					continue
 				}
-				if d := difference(got[i].(*evaluated).tensor.Data, want[i].(*evaluated).tensor.Data); !(d < 1e-10) {
+				allowed := 1e-10
+				if a, ok := s.Attrs.(AttentionAttrs); ok && a.Format != Float32 {
+					allowed = 0.05 // the two ways round at different places
+				}
+				if d := difference(got[i].(*evaluated).tensor.Data, want[i].(*evaluated).tensor.Data); !(d < allowed) {
 					t.Errorf("%s/%s: the gradients of input %d differ by %g", o, s.Name, i, d)
 				}
 			}

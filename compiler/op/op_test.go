@@ -122,7 +122,7 @@ func TestCosts(t *testing.T) {
 	if got, want := Attention.Cost(a, in, nil).FLOPs, float64(2*2*3*36*(4+5)); got != want {
 		t.Errorf("causal attention costs %v FLOPs, want %v", got, want)
 	}
-	if got := Dot.Cost(DotAttrs{"nd", "df", "nf"}, []Type{floats(2, 3), floats(3, 5)}, []Type{floats(2, 5)}).FLOPs; got != 60 {
+	if got := Dot.Cost(DotAttrs{A: "nd", B: "df", Out: "nf"}, []Type{floats(2, 3), floats(3, 5)}, []Type{floats(2, 5)}).FLOPs; got != 60 {
 		t.Errorf("a [2, 3]·[3, 5] product costs %v FLOPs, want 60", got)
 	}
 }
@@ -188,6 +188,10 @@ func change(t *testing.T, v reflect.Value) {
 		} else {
 			v.SetFloat(math.Nextafter(f, math.Inf(1)))
 		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			change(t, v.Field(i))
+		}
 	case reflect.Bool:
 		v.SetBool(!v.Bool())
 	case reflect.Slice:
@@ -211,14 +215,14 @@ func TestShapeRulesRefuse(t *testing.T) {
 		want string
 	}{
 		{Dot, nil, []Type{x, x}, "attributes are <nil>, want op.DotAttrs"},
-		{Dot, DotAttrs{"ab", "bc", "ac"}, []Type{x}, "1 inputs, want (a, b)"},
-		{Dot, DotAttrs{"ab", "bc", "ac"}, []Type{x, floats(4, 5)}, `axis 'b' is 4 long here and 3 before`},
-		{Dot, DotAttrs{"ab", "bc", "ac"}, []Type{x, ints(3, 5)}, "b is int32[3, 5], want floats"},
-		{Dot, DotAttrs{"ab", "bc", "ad"}, []Type{x, floats(3, 5)}, `axis 'c' of the second operand "bc" is in neither "ab" nor "ad"`},
-		{Dot, DotAttrs{"aa", "ac", "c"}, []Type{floats(2, 2), floats(2, 5)}, `"aa" has axis 'a' twice`},
-		{Dot, DotAttrs{"a1", "1c", "ac"}, []Type{x, floats(3, 5)}, "labels are letters"},
-		{Dot, DotAttrs{"ab", "bc", "ac"}, []Type{floats(0, 3), floats(3, 5)}, "every axis must be at least 1 long"},
-		{Dot, DotAttrs{"abc", "c", "ab"}, []Type{x, floats(3)}, `labels "abc" name 3 axes`},
+		{Dot, DotAttrs{A: "ab", B: "bc", Out: "ac"}, []Type{x}, "1 inputs, want (a, b)"},
+		{Dot, DotAttrs{A: "ab", B: "bc", Out: "ac"}, []Type{x, floats(4, 5)}, `axis 'b' is 4 long here and 3 before`},
+		{Dot, DotAttrs{A: "ab", B: "bc", Out: "ac"}, []Type{x, ints(3, 5)}, "b is int32[3, 5], want floats"},
+		{Dot, DotAttrs{A: "ab", B: "bc", Out: "ad"}, []Type{x, floats(3, 5)}, `axis 'c' of the second operand "bc" is in neither "ab" nor "ad"`},
+		{Dot, DotAttrs{A: "aa", B: "ac", Out: "c"}, []Type{floats(2, 2), floats(2, 5)}, `"aa" has axis 'a' twice`},
+		{Dot, DotAttrs{A: "a1", B: "1c", Out: "ac"}, []Type{x, floats(3, 5)}, "labels are letters"},
+		{Dot, DotAttrs{A: "ab", B: "bc", Out: "ac"}, []Type{floats(0, 3), floats(3, 5)}, "every axis must be at least 1 long"},
+		{Dot, DotAttrs{A: "abc", B: "c", Out: "ab"}, []Type{x, floats(3)}, `labels "abc" name 3 axes`},
 		{Map, MapAttrs{In(1), []string{"ab"}, "ab"}, []Type{x}, "needs more than the 1 inputs"},
 		{Map, MapAttrs{nil, []string{"ab"}, "ab"}, []Type{x}, "the expression none"},
 		{Map, MapAttrs{In(0), []string{"ab"}, "a"}, []Type{x}, `axis 'b' of input 0 "ab" is not in the result`},
@@ -243,8 +247,8 @@ func TestShapeRulesRefuse(t *testing.T) {
 		{RoutePlan, RoutePlanAttrs{4}, []Type{x}, "4 of 3 experts a row"},
 		{GatherRows, nil, []Type{x, ints(4), ints(2, 3)}, "slots"},
 		{GatherRows, nil, []Type{x, ints(6), ints(3, 2)}, "for a plan of 3 rows"},
-		{GroupedDot, GroupedDotAttrs{"rd", "def", "rf"}, []Type{x, floats(3, 4, 5), ints(4)}, "must start with the axis of rows"},
-		{GroupedDot, GroupedDotAttrs{"rd", "edf", "rf"}, []Type{x, floats(4, 3, 5), ints(4)}, "offsets is int32[4], want int32[5]"},
+		{GroupedDot, GroupedDotAttrs{X: "rd", W: "def", Out: "rf"}, []Type{x, floats(3, 4, 5), ints(4)}, "must start with the axis of rows"},
+		{GroupedDot, GroupedDotAttrs{X: "rd", W: "edf", Out: "rf"}, []Type{x, floats(4, 3, 5), ints(4)}, "offsets is int32[4], want int32[5]"},
 		{CrossEntropy, nil, []Type{x, floats(5, 4), ints(2)}, "w is float[5, 4], want float[5, 3]"},
 		{MaskedMean, nil, []Type{floats(2), ints(3)}, "targets is int32[3], want int32[2]"},
 		{AdamW, AdamWAttrs{}, []Type{x, x, x, x, floats(), floats(), floats(), floats(1)}, "input 7 is float[1], want float[]"},
