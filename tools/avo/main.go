@@ -19,6 +19,7 @@ import (
 
 // families maps the name given by -family to the function that emits it.
 var families = map[string]func(){
+	"bf16":   bf16Family,
 	"gemm":   gemmFamily,
 	"peak":   peakFamily,
 	"rows":   rowsFamily,

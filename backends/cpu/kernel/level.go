@@ -69,6 +69,7 @@ type routines struct {
 	vector vectorRoutines
 	rows   rowRoutines
 	weight weightRoutines
+	bf16   bf16Routines
 	peak   peakRoutines
 }
 

@@ -2,6 +2,7 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
+//go:generate go run -C ../../../tools ./avo -family bf16 -pkg kernel -out ../backends/cpu/kernel/bf16_amd64.s -stubs ../backends/cpu/kernel/bf16_amd64.go
 //go:generate go run -C ../../../tools ./avo -family gemm -pkg kernel -out ../backends/cpu/kernel/gemm_amd64.s -stubs ../backends/cpu/kernel/gemm_amd64.go
 //go:generate go run -C ../../../tools ./avo -family peak -pkg kernel -out ../backends/cpu/kernel/peak_amd64.s -stubs ../backends/cpu/kernel/peak_amd64.go
 //go:generate go run -C ../../../tools ./avo -family vector -pkg kernel -out ../backends/cpu/kernel/vector_amd64.s -stubs ../backends/cpu/kernel/vector_amd64.go
@@ -90,6 +91,7 @@ func avx512Routines() *routines {
 	r.level = AVX512
 	r.weight = avx512Weight
 	if cpu.X86.HasAVX512BF16 {
+		r.bf16 = bf16Routines{convert: bf16ConvertAVX512, pairs: bf16PairsAVX512, tile: bf16TileAVX512}
 		r.peak.bf16Dot = routineOfRounds{peakBF16AVX512, 12 * 16 * 2 * 2}
 	}
 	if cpu.X86.HasAVX512VNNI {

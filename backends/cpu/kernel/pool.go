@@ -48,6 +48,9 @@ type Pool struct {
 	adamW         adamWTask
 	crossEntropy  crossEntropyTask
 	weight        weightTask
+	mixed         mixedTask
+	mixedWide     gemmTask // of the operands in wide
+	wide          scratch
 	attention     attentionTask
 	attentionGrad attentionGradTask
 }
