@@ -92,6 +92,8 @@ func (k *kernels) measure(ctx context.Context, shapes []Shape) error {
 		k.float32Product(s)
 		if s.M <= narrowRows {
 			k.weightProducts(s)
+		} else if k.peaks.BF16Dot > 0 {
+			k.bfloat16Product(s)
 		}
 	}
 	k.attention()
@@ -161,9 +163,7 @@ func (k *kernels) weightProducts(s Shape) {
 	values := ramp(s.N * s.K)
 	x, y := kernel.RowMajor(ramp(s.M*s.K), s.M, s.K), kernel.RowMajor(make([]float32, s.M*s.N), s.M, s.N)
 	halves := make([]uint16, len(values))
-	for i, v := range values {
-		halves[i] = kernel.ToBFloat16(v)
-	}
+	kernel.ConvertBFloat16(halves, values)
 	bytes := make([]uint8, len(values))
 	for i := range bytes {
 		bytes[i] = uint8(i*31%120 + 1)
@@ -191,6 +191,20 @@ func (k *kernels) weightProducts(s Shape) {
 		}
 		k.add(w.key+"_"+s.key(), "gbs", float64(w.weight.Size())/t, k.peaks.Read, what)
 	}
+}
+
+// bfloat16Product measures a product of operands stored as bfloat16.
+func (k *kernels) bfloat16Product(s Shape) {
+	stored := func(n int) []uint16 {
+		values := make([]uint16, n)
+		kernel.ConvertBFloat16(values, ramp(n))
+		return values
+	}
+	a := kernel.MixedMatrix{BFloat16s: stored(s.M * s.K), Rows: s.M, Cols: s.K, RowStride: s.K, ColStride: 1}
+	b := kernel.MixedMatrix{BFloat16s: stored(s.N * s.K), Rows: s.K, Cols: s.N, RowStride: 1, ColStride: s.K}
+	c := kernel.RowMajor(make([]float32, s.M*s.N), s.M, s.N)
+	t := k.fastest(func() { kernel.GemmBF16(k.pool, a, b, false, c) })
+	k.product("bf16", "bfloat16", s, 2, t, k.peaks.BF16Dot)
 }
 
 // product adds the figure of a product: against the arithmetic, or, with few rows, against reading the weight.
