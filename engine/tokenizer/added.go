@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -106,8 +107,16 @@ func (a *addedTokens) split(text []byte, rest func(start, end int), found func(i
 	}
 }
 
+// wordClass is \w as Rust's regular expressions have it: without the numbers that are no digits, which Oniguruma's has.
+var wordClass = sync.OnceValue(func() *class {
+	return newClass(tables("L", "M", "Nd", "Nl", "Pc", "Other_Alphabetic", "Join_Control"))
+})
+
 func isWord(r rune) bool {
-	return unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r) || unicode.In(r, unicode.Pc, unicode.Nl, unicode.Other_Alphabetic, unicode.Join_Control)
+	if r < utf8.RuneSelf {
+		return wordClass().ascii[r]
+	}
+	return wordClass().has(r)
 }
 
 func endsInWord(text []byte) bool {
