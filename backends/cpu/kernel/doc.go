@@ -1,7 +1,7 @@
 // Package kernel holds the numeric loops of the CPU backend: matrix products,
 // elementwise functions, row reductions, attention, cross entropy and the
 // optimizer step, on float32 slices; weights, and the operands of products, may
-be stored more narrowly.
+// be stored more narrowly.
 //
 // What flows in are slices with strides and a [Pool] of workers; what is
 // filled in is the destination slice that the caller owns. The package knows no
