@@ -38,7 +38,7 @@ forge bench kernels measures matrix products and other kernels.`,
 		Example: `  forge bench tiny
   forge bench tiny --train --batch 8 --seq 256 --threads 2 --json
   forge bench tiny --decode --profile`,
-		Args:        cobra.ExactArgs(1),
+		Args:        oneArgument,
 		Annotations: map[string]string{readsRecipe: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(cmd); err != nil {

@@ -24,7 +24,7 @@ func newEvalCommand(a *app) *cobra.Command {
 		Short: "Loss, perplexity and bits per byte on held-out text",
 		Example: `  forge eval runs/tiny-1
   forge eval runs/tiny-1 --text some.txt --json`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.checkpoint = args[0]
 			return runEval(cmd.Context(), a, o)

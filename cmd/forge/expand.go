@@ -12,7 +12,7 @@ func newExpandCommand(a *app) *cobra.Command {
 		Short: "The whole recipe with every value and where it comes from",
 		Example: `  forge expand tiny
   forge expand tiny --set model.dim=64`,
-		Args:        cobra.ExactArgs(1),
+		Args:        oneArgument,
 		Annotations: map[string]string{readsRecipe: "yes"},
 		RunE:        func(_ *cobra.Command, args []string) error { return runExpand(a, args[0]) },
 	}

@@ -26,7 +26,7 @@ func newFmtCommand(a *app) *cobra.Command {
 		Short: "The one style: print, rewrite or compare recipe files",
 		Long: `fmt prints recipe files in the one style there is. With -w it rewrites the files that differ and prints their names; with -d
 it prints the differences and exits with 1 if there are any. A file with syntax errors is left as it is. FILE - is standard input.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: someArguments,
 		RunE: func(_ *cobra.Command, args []string) error { return runFmt(a, o, args) },
 	}
 	cmd.Flags().BoolVarP(&o.write, "write", "w", false, "write the result to the file")

@@ -31,7 +31,7 @@ func newGenerateCommand(a *app) *cobra.Command {
 token is a line, and the last line says how the text ended.`,
 		Example: `  forge generate runs/tiny-1 --prompt "func main() {"
   forge generate tiny --temperature 0 --max-tokens 64 < prompt.txt`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.checkpoint = args[0]
 			o.fromStdin = !cmd.Flags().Changed("prompt")

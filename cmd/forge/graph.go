@@ -37,7 +37,7 @@ each rule did), the graph with gradients and optimizer, or the plan of memory an
 		Example: `  forge graph tiny --stage equations
   forge graph tiny --stage plan
   forge graph tiny -o dot | dot -Tsvg > tiny.svg`,
-		Args:        cobra.ExactArgs(1),
+		Args:        oneArgument,
 		Annotations: map[string]string{readsRecipe: "yes"},
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.recipe = args[0]

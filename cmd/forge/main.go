@@ -28,6 +28,7 @@ const (
 func main() {
 	ignoreFileLimit()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once, whatever the verb is waiting for
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -54,7 +55,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = errors.Join(err, flushErr)
 	}
 	if err != nil && !a.started {
-		err = &usageError{err} // cobra refused the verb, a flag or the number of arguments
+		err = &usageError{plainUsage(err)} // cobra refused the verb, a flag or the number of arguments
 	}
 	return a.report(err)
 }
@@ -63,6 +64,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 type usageError struct{ error }
 
 func (e *usageError) Unwrap() error { return e.error }
+
+// plainUsage is what cobra says of a flag that is no number, without the names of Go functions.
+func plainUsage(err error) error {
+	words, cause, found := strings.Cut(err.Error(), ": strconv.")
+	switch {
+	case !found:
+		return err
+	case strings.Contains(cause, "out of range"):
+		return errors.New(words + ": too large")
+	case strings.HasPrefix(cause, "ParseInt"):
+		return errors.New(words + ": a whole number is wanted")
+	}
+	return errors.New(words + ": a number is wanted")
+}
 
 // usagef makes a usageError.
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }

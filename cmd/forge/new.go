@@ -19,7 +19,7 @@ func newNewCommand(a *app) *cobra.Command {
 		Short: "Write a commented recipe to start from",
 		Example: `  forge new mine
   forge train mine.forge`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(_ *cobra.Command, args []string) error { return runNew(a, args[0]) },
 	}
 }

@@ -24,7 +24,7 @@ func newParityCommand(a *app) *cobra.Command {
 that the expectation holds, and prints for each the largest difference and the tolerance. It exits with 1 if any is over.`,
 		Example: `  forge parity checkpoints/small
   forge parity checkpoints/small --device reference --dump got`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.dir = args[0]
 			return runParity(a, o)

@@ -35,7 +35,7 @@ With --json each step is a line of JSON, as in the run's metrics.jsonl.`,
 		Example: `  forge train tiny
   forge train tiny --set train.peak=1e-3 --out runs/slow
   forge train tiny --resume auto`,
-		Args:        cobra.ExactArgs(1),
+		Args:        oneArgument,
 		Annotations: map[string]string{readsRecipe: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.recipe = args[0]

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"forge/dsl/diag"
 )
 
@@ -26,4 +28,35 @@ func countOf[N int | int64](n N, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
+}
+
+// oneArgument refuses a command line without exactly one argument, in the words of the verb's usage line.
+func oneArgument(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return fmt.Errorf("`%s` wants a %s; `%s --help` shows examples", cmd.CommandPath(), argumentOf(cmd), cmd.CommandPath())
+	case len(args) > 1:
+		return fmt.Errorf("`%s` wants one %s, not %d: what is %q?", cmd.CommandPath(), argumentOf(cmd), len(args), args[1])
+	}
+	return nil
+}
+
+// someArguments refuses a command line without any argument.
+func someArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("`%s` wants at least one %s; `%s --help` shows examples", cmd.CommandPath(), argumentOf(cmd), cmd.CommandPath())
+	}
+	return nil
+}
+
+// argumentOf is the word for a verb's first argument: RECIPE of "train RECIPE".
+func argumentOf(cmd *cobra.Command) string {
+	if words := strings.Fields(cmd.Use); len(words) > 1 {
+		for _, word := range words[1:] {
+			if !strings.HasPrefix(word, "[") {
+				return strings.TrimSuffix(word, "...")
+			}
+		}
+	}
+	return "argument"
 }

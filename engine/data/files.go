@@ -36,6 +36,9 @@ func listFiles(path string) ([]string, error) {
 			}
 			return nil, err
 		}
+		if !info.IsDir() && !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%q is no regular file: a text is read more than once, so a pipe or a device can't be one", root)
+		}
 		if !info.IsDir() {
 			files = append(files, root)
 			continue

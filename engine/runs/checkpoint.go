@@ -2,6 +2,7 @@ package runs
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -286,6 +287,9 @@ func (r *Run) readIndex() (*index, error) {
 func ReadCheckpoint(dir string) (*Checkpoint, error) {
 	path := filepath.Join(dir, stateFile)
 	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("the checkpoint %s is not whole: %s is missing", dir, stateFile)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -147,8 +147,8 @@ func resumeStep(step int64, base, name, dir string) (*Resumed, error) {
 		dir = list[0]
 	}
 	r := &Run{Dir: dir}
-	c, err := ReadCheckpoint(filepath.Join(r.checkpoints(), checkpointName(step)))
-	if errors.Is(err, os.ErrNotExist) {
+	place := filepath.Join(r.checkpoints(), checkpointName(step))
+	if !exists(place) {
 		in, indexErr := r.readIndex()
 		if indexErr != nil || len(in.Checkpoints) == 0 {
 			return nil, fmt.Errorf("--resume %d: %s has no checkpoint", step, dir)
@@ -162,6 +162,7 @@ func resumeStep(step int64, base, name, dir string) (*Resumed, error) {
 		}
 		return nil, fmt.Errorf("--resume %d: %s has no checkpoint of that step; it has those of steps %s", step, dir, steps)
 	}
+	c, err := ReadCheckpoint(place)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
@@ -72,7 +73,7 @@ type Run struct {
 // Create makes the directory of a new run, base/NAME-N with the first free N.
 func Create(base, name string) (*Run, error) {
 	if err := os.MkdirAll(base, 0o777); err != nil {
-		return nil, err
+		return nil, notMade(base, err)
 	}
 	for n := newest(base, name) + 1; ; n++ {
 		dir := filepath.Join(base, fmt.Sprintf("%s-%d", name, n))
@@ -81,7 +82,7 @@ func Create(base, name string) (*Run, error) {
 			return open(dir)
 		}
 		if !errors.Is(err, os.ErrExist) {
-			return nil, err
+			return nil, notMade(dir, err)
 		}
 	}
 }
@@ -96,12 +97,23 @@ func CreateAt(dir string) (*Run, error) {
 		return nil, fmt.Errorf("%s is not empty; choose another --out", dir)
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+		return nil, notMade(dir, err)
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, err
+		return nil, notMade(dir, err)
 	}
 	return open(dir)
+}
+
+// notMade says why a run has no directory, and what to do about it.
+func notMade(dir string, err error) error {
+	var named *fs.PathError
+	if errors.As(err, &named) {
+		if err = named.Err; named.Path != dir {
+			err = fmt.Errorf("%s: %w", named.Path, err)
+		}
+	}
+	return fmt.Errorf("the run directory %q can't be made: %w; choose another with --out", dir, err)
 }
 
 func open(dir string) (*Run, error) {
@@ -178,7 +190,7 @@ func (r *Run) Info() (*Info, error) {
 	}
 	info := &Info{}
 	if err := json.Unmarshal(text, info); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s is damaged: %w; if it is moved away, the run can be gone on with, without what it told", path, err)
 	}
 	return info, nil
 }
