@@ -1,7 +1,6 @@
 package compiler
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -53,11 +52,6 @@ func newPrecisions(s *check.Stage, e *training) *precisions {
 // summed columns, as published weights lie.
 func fp8(s *check.Stage) op.Precision {
 	act, block := s.Precision.ActTile, s.Precision.WeightTile
-	for _, t := range [][]int{act, block} {
-		if len(t) != 2 || t[0] < 1 || t[1] < 1 {
-			panic(unsupported{s.Span.String(), fmt.Sprintf("a tile of fp8 is two whole numbers of at least 1, not %v", t)})
-		}
-	}
 	gradient := op.E4M3
 	if s.Precision.Format == "hybrid" {
 		gradient = op.E5M2

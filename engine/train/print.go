@@ -127,11 +127,7 @@ func (t *trainer) summary() string {
 	}
 	row("training", "%s: %d steps, %s tokens, %.2f a parameter", strings.Join(names, ", "), t.totalSteps(), large(float64(tokens)), float64(tokens)/float64(max(n.Params, 1)))
 	row("batch", "%d sequences × accumulation 1 × workers %d, %d tokens each", t.compiled.batch.B, t.state.Workers, stage.Seq)
-	precision := "float32"
-	if kind := stage.Precision.Kind; kind != "fp32" {
-		precision += "; the recipe asks for " + kind + ", which no backend of this build computes in"
-	}
-	row("precision", "%s", precision)
+	row("precision", "%s", precisionText(stage.Precision))
 	for _, s := range t.Data.Sources() {
 		row("data", "%s: %s; %d documents, %s bytes, checksum %s", s.Kind, s.Detail, s.Documents, large(float64(s.Bytes)), s.Checksum)
 	}
@@ -140,6 +136,32 @@ func (t *trainer) summary() string {
 	row("memory", "%s of weights, moments and states, %s of values", mebibytes(stats.StoreBytes), mebibytes(stats.ArenaBytes))
 	row("run", "%s, seed %d", t.Run.Dir, t.state.Seed)
 	return b.String()
+}
+
+// precisionText says what a stage computes in.
+func precisionText(p check.Precision) string {
+	var products string
+	switch p.Kind {
+	case "bf16":
+		products = "products of bf16"
+	case "fp8":
+		format := "e4m3"
+		if p.Format == "hybrid" {
+			format = "e4m3, gradients e5m2"
+		}
+		products = fmt.Sprintf("products with weights of fp8 (%s, activations by %v, weights by %v), others of bf16", format, p.ActTile, p.WeightTile)
+	default:
+		return "float32"
+	}
+	return fmt.Sprintf("%s, emulated: operands rounded, sums in float32; master weights %s, moments %s", products, kept(p.Master), kept(p.Moments))
+}
+
+// kept is the text of a format in which numbers are kept.
+func kept(format string) string {
+	if format == "bf16" {
+		return "bf16"
+	}
+	return "float32"
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20)) }
