@@ -290,11 +290,13 @@ func (w *writer) tensor(out io.Writer, t output) error {
 		columns := shape[1]
 		blockRows := (len(values)/columns + w.block[0] - 1) / w.block[0]
 		across := (columns + w.block[1] - 1) / w.block[1]
-		codes, scales = grown(codes, len(values)), grown(scales, blockRows*across)
-		weights.Quantize(codes, scales, values, columns, w.block[0], w.block[1])
+		scales = grown(scales, blockRows*across)
 		if t.scalesOf != "" {
+			weights.BlockScales(scales, values, columns, w.block[0], w.block[1])
 			return weights.F32.Write(out, scales)
 		}
+		codes = grown(codes, len(values))
+		weights.Quantize(codes, scales, values, columns, w.block[0], w.block[1])
 		_, err := out.Write(codes)
 		return err
 	})

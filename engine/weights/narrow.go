@@ -69,30 +69,38 @@ func toFloat8(v float32) byte {
 	return sign | byte(size>>20-(127-7)<<3)
 }
 
-// Quantize stores rows × columns values as codes of e4m3fn with a scale for each block (height × width, partial at the edges), as
-// DeepSeek-V3 is published: scale = largest size in the block / 448, code = value / scale rounded. A block of zeros has the scale 1.
-// codes has rows·columns entries; scales one for each block, row by row.
-func Quantize(codes []byte, scales, values []float32, columns, height, width int) {
-	rows := len(values) / columns
+// BlockScales gives the scale of each block (height × width, partial at the edges) of values with so many columns, row by row, as
+// DeepSeek-V3 is published: largest size in the block / 448, and 1 for a block of zeros.
+func BlockScales(scales, values []float32, columns, height, width int) {
+	clear(scales)
 	across := blocks(columns, width)
-	for r := 0; r < rows; r += height {
-		for b := range across {
-			from, to := b*width, min((b+1)*width, columns)
-			largest := float32(0)
-			for i := r; i < min(r+height, rows); i++ {
-				for _, v := range values[i*columns+from : i*columns+to] {
-					largest = max(largest, v, -v)
-				}
+	for i := 0; i*columns < len(values); i++ {
+		row, line := values[i*columns:][:columns], scales[i/height*across:][:across]
+		for b := range line {
+			largest := line[b]
+			for _, v := range row[b*width : min((b+1)*width, columns)] {
+				largest = max(largest, v, -v)
 			}
-			scale := largest / 448
-			if scale == 0 {
-				scale = 1
-			}
-			scales[r/height*across+b] = scale
-			for i := r; i < min(r+height, rows); i++ {
-				for j := i*columns + from; j < i*columns+to; j++ {
-					codes[j] = toFloat8(values[j] / scale)
-				}
+			line[b] = largest
+		}
+	}
+	for b, largest := range scales {
+		if scales[b] = largest / 448; scales[b] == 0 {
+			scales[b] = 1
+		}
+	}
+}
+
+// Quantize stores values as codes of e4m3fn with BlockScales: code = value / scale, rounded. codes has an entry for each value, scales
+// one for each block; both are filled in.
+func Quantize(codes []byte, scales, values []float32, columns, height, width int) {
+	BlockScales(scales, values, columns, height, width)
+	across := blocks(columns, width)
+	for i := 0; i*columns < len(values); i++ {
+		row, out := values[i*columns:][:columns], codes[i*columns:][:columns]
+		for b, scale := range scales[i/height*across:][:across] {
+			for j := b * width; j < min((b+1)*width, columns); j++ {
+				out[j] = toFloat8(row[j] / scale)
 			}
 		}
 	}
