@@ -27,6 +27,9 @@ func New(threads int) (backends.Backend, error) {
 	if threads > most {
 		return nil, fmt.Errorf("cpu: %d threads, at most %d are possible", threads, most)
 	}
+	if err := kernel.EnvironmentFault(); err != nil {
+		return nil, err
+	}
 	return &backend{pool: kernel.NewPool(threads)}, nil
 }
 

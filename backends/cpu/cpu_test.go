@@ -9,11 +9,7 @@ import (
 
 // TestConformance runs the suite on every level that the processor has, with one thread and with more than there may be cores.
 func TestConformance(t *testing.T) {
-	levels := []kernel.Level{kernel.Portable}
-	if best := kernel.BestLevel(); best != kernel.Portable {
-		levels = append(levels, best)
-	}
-	for _, level := range levels {
+	for _, level := range kernel.Levels() {
 		for _, threads := range []int{1, 3} {
 			t.Run(level.String()+"/"+map[int]string{1: "one thread", 3: "three threads"}[threads], func(t *testing.T) {
 				previous, err := kernel.SetLevel(level)

@@ -98,7 +98,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	count := o.Recipe.Model.Count()
 	b := &bench{o: o, ctx: ctx, report: Report{
-		Recipe: o.Recipe.Name, Device: o.Backend.Name(), Threads: o.Threads, Precision: "fp32", Params: count.Params, Active: count.Active,
+		Recipe: o.Recipe.Name, Device: o.Backend.Name(), Threads: o.Threads, Precision: precisionOf(o.Recipe), Params: count.Params, Active: count.Active,
 	}}
 	if err := b.parts(); err != nil {
 		return nil, err
@@ -279,4 +279,12 @@ func setInts(p backends.Program, inputs map[string][]int32) error {
 		}
 	}
 	return nil
+}
+
+// precisionOf names what training computes in: the first stage's precision, float32 without a stage.
+func precisionOf(r *check.Recipe) string {
+	if len(r.Stages) == 0 {
+		return "fp32"
+	}
+	return r.Stages[0].Precision.Kind
 }
