@@ -82,7 +82,7 @@ func (s *scanner) readable() bool {
 		}
 	}
 	if len(s.source) > maxFile {
-		s.report(diag.New("E009", place(0, 0), "", "this file is too large: %d bytes", len(s.source)).
+		s.report(diag.New("E009", place(0, 0), "", "this file is too large").
 			Helpf("a recipe file may have 4 MiB"))
 		return false
 	}

@@ -92,9 +92,9 @@ func (a *app) fmtResult(o fmtOptions, name, text, formatted string) error {
 // readText is a file's text; - is standard input.
 func (a *app) readText(name string) ([]byte, error) {
 	if name == "-" {
-		return io.ReadAll(a.stdin)
+		return io.ReadAll(io.LimitReader(a.stdin, mostRead))
 	}
-	return os.ReadFile(name)
+	return systemFiles{}.ReadFile(name)
 }
 
 // replaceText gives a file a new text in one step, so that a full disk leaves the old one whole.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 
 	"forge/dsl/check"
@@ -10,7 +11,18 @@ import (
 // systemFiles reads recipe files for the checker; shipped files it finds by itself.
 type systemFiles struct{}
 
-func (systemFiles) ReadFile(path string) ([]byte, error) { return os.ReadFile(path) }
+func (systemFiles) ReadFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, mostRead))
+}
+
+// mostRead bounds what is read of a recipe file: more than the 4 MiB that one may have, so that a longer one is refused without
+// being read to its end, should it have one.
+const mostRead = 4<<20 + 1
 
 // loadRecipe checks a recipe with the --set cells of the command line. Warnings are printed; errors come back as a diag.List.
 func (a *app) loadRecipe(name string) (*check.Recipe, error) {

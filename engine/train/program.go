@@ -45,7 +45,8 @@ func (t *trainer) compile() error {
 	}
 	for _, s := range training.Storage {
 		if err := t.store.Create(s.Name, op.Type{Shape: s.Shape}); err != nil {
-			return err
+			return fmt.Errorf("%w\n%s: weights, moments and states are %.4g GiB in float32 together; make the model smaller (`dim`, layers, experts) or train it on a larger machine",
+				err, stage.Span, gibibytes(training.Storage))
 		}
 	}
 	program, err := t.Backend.Compile(training.Graph, t.store, backends.Options{})
@@ -61,6 +62,26 @@ func (t *trainer) compile() error {
 		c.metrics = append(c.metrics, splitMetric(output))
 	}
 	t.compiled = c
+	return nil
+}
+
+// gibibytes is the size of float32 storages.
+func gibibytes(storages []compiler.Stored) float64 {
+	entries := 0.0
+	for _, s := range storages {
+		entries += float64(s.Shape.Size())
+	}
+	return entries * 4 / (1 << 30)
+}
+
+// longEnough refuses stages whose sequences are too short for the model's multi-token prediction: depth k predicts k tokens further.
+func longEnough(stages []*check.Stage) error {
+	for _, s := range stages {
+		if s.Model.MTPDepth >= s.Seq {
+			return fmt.Errorf("%s: sequences of %d in `%s` are too short to predict %d more: set `seq` to at least %d, or the model's `mtp` to none",
+				s.Span, s.Seq, s.Name, s.Model.MTPDepth, s.Model.MTPDepth+1)
+		}
+	}
 	return nil
 }
 

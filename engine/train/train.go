@@ -113,6 +113,9 @@ func prepare(o Options) (*trainer, error) {
 	if len(o.Recipe.Stages) == 0 {
 		return nil, errors.New("the recipe has no stage to train: give it `stages = […]`")
 	}
+	if err := longEnough(o.Recipe.Stages); err != nil {
+		return nil, err
+	}
 	if o.Compiler.Train == nil {
 		o.Compiler = Compiler{compiler.Train, compiler.Evaluate, compiler.Generate}
 	}

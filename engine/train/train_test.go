@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -441,5 +442,20 @@ func TestMetricsLine(t *testing.T) {
 		`"mem_mib":10.3,"load_max":{"a":1,"b":2},"dead":{"a":0}}` + "\n"
 	if diff := cmp.Diff(want, string(m.AppendJSON(nil))); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestShortSequences: a sequence without a token left to predict for multi-token prediction is refused in the recipe's words, and
+// no directory stays behind.
+func TestShortSequences(t *testing.T) {
+	w := newWorld(t)
+	w.sets = append(slices.DeleteFunc(w.sets, func(set string) bool { return strings.HasPrefix(set, "train.seq") }), "train.seq=1")
+	o := w.options("")
+	_, err := Train(context.Background(), o)
+	if err == nil || !strings.Contains(err.Error(), "set `seq` to at least 2") {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := os.Stat(o.Run.Dir); !os.IsNotExist(err) {
+		t.Errorf("%s is still there", o.Run.Dir)
 	}
 }
