@@ -45,6 +45,9 @@ func (w *resultWriter) Write(p []byte) (int, error) {
 		err = w.to.Flush()
 	}
 	w.keep(err)
+	if err != nil {
+		err = w.err
+	}
 	return n, err
 }
 

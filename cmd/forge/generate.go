@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -61,9 +62,12 @@ func runGenerate(ctx context.Context, a *app, o generateOptions) error {
 	}
 	prompt := o.prompt
 	if o.fromStdin {
-		text, err := io.ReadAll(a.stdin)
+		text, err := io.ReadAll(io.LimitReader(a.stdin, longestPrompt+1))
 		if err != nil {
-			return err
+			return fmt.Errorf("the prompt cannot be read: %w", err)
+		}
+		if len(text) > longestPrompt {
+			return fmt.Errorf("the prompt on standard input is longer than %d MiB: no model here reads as much", longestPrompt>>20)
 		}
 		prompt = string(text)
 	}
@@ -94,6 +98,9 @@ func runGenerate(ctx context.Context, a *app, o generateOptions) error {
 	}
 	return a.finishGeneration(result)
 }
+
+// longestPrompt is how much is read of a prompt, in bytes: standard input may have no end.
+const longestPrompt = 16 << 20
 
 // emitText prints a token's text at once.
 func (a *app) emitText(t generate.Token) error {

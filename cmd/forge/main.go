@@ -26,7 +26,7 @@ const (
 )
 
 func main() {
-	ignoreFileLimit()
+	ignoreSignals()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once, whatever the verb is waiting for
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		err = a.stdout.Flush()
-	} else if flushErr := a.stdout.Flush(); flushErr != nil && ctx.Err() == nil {
+	} else if flushErr := a.stdout.Flush(); flushErr != nil && ctx.Err() == nil && !errors.Is(err, flushErr) {
 		err = errors.Join(err, flushErr)
 	}
 	if err != nil && !a.started {
@@ -101,6 +101,8 @@ func (a *app) report(err error) int {
 	case errors.As(err, &found):
 		a.printDiagnostics(found)
 		return exitRecipe
+	case errors.Is(err, syscall.EPIPE): // whoever read the results wants no more
+		return exitFailed
 	case errors.As(err, &code):
 		return int(code)
 	case errors.Is(err, context.Canceled):

@@ -2,5 +2,5 @@
 
 package main
 
-// ignoreFileLimit has nothing to do where files have no size limit.
-func ignoreFileLimit() {}
+// ignoreSignals has nothing to do where these signals are unknown.
+func ignoreSignals() {}

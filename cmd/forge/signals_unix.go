@@ -7,6 +7,6 @@ import (
 	"syscall"
 )
 
-// ignoreFileLimit makes a write beyond the file size limit (ulimit -f) an error like a full disk; Go's runtime would end the process
-// with a stack trace.
-func ignoreFileLimit() { signal.Ignore(syscall.SIGXFSZ) }
+// ignoreSignals makes errors of what would end the process in the middle of its work: a write beyond the file size limit (ulimit -f)
+// is like one to a full disk, and training goes on when whoever read its lines has gone (`forge train tiny | head`).
+func ignoreSignals() { signal.Ignore(syscall.SIGXFSZ, syscall.SIGPIPE) }
