@@ -32,7 +32,7 @@ func TestBoundedTime(t *testing.T) {
 		start := time.Now()
 		file, _ := Parse("f", source)
 		_ = Format(file)
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("%s: %v", name, took)
 		}
 	}

@@ -155,7 +155,7 @@ func TestPatternTakesNoTime(t *testing.T) {
 			find(m, strings.Repeat(s, 20_000))
 		}
 	}
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
 }
