@@ -5,23 +5,28 @@ package recipes
 import (
 	"embed"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
-// FS holds every shipped recipe at its root. To users a file is called `recipes/tiny.forge`.
+// FS holds every shipped recipe: at its root, and new ideas, each the difference to tiny, in ideas/. To users a file is called
+// `recipes/tiny.forge`.
 //
-//go:embed *.forge
+//go:embed *.forge ideas/*.forge
 var FS embed.FS
 
-// Names lists the shipped recipes, sorted, without folder and ending: "ablations", "deepseek_v3", "tiny", ….
+// Names lists the shipped recipes, sorted, without ending: "ablations", "deepseek_v3", "ideas/looped", "tiny", ….
 func Names() []string {
-	entries, err := fs.ReadDir(FS, ".")
+	var names []string
+	err := fs.WalkDir(FS, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			names = append(names, strings.TrimSuffix(name, ".forge"))
+		}
+		return err
+	})
 	if err != nil {
 		panic("recipes: the embedded folder cannot be listed: " + err.Error())
 	}
-	names := make([]string, 0, len(entries))
-	for _, entry := range entries {
-		names = append(names, strings.TrimSuffix(entry.Name(), ".forge"))
-	}
+	slices.Sort(names)
 	return names
 }

@@ -82,7 +82,7 @@ func listRecipes(a *app) error {
 		return a.printJSON(list)
 	}
 	for _, r := range list {
-		a.printf("%-18s %s\n", r.Name, r.About)
+		a.printf("%-28s %s\n", r.Name, r.About)
 	}
 	return nil
 }
@@ -117,9 +117,6 @@ func aboutRecipe(text string) string {
 // copyRecipe writes a shipped recipe and every shipped file that it uses, directly or not, into a folder. Files that exist with
 // other contents are never overwritten.
 func copyRecipe(a *app, name, folder string) error {
-	if err := os.MkdirAll(folder, 0o777); err != nil {
-		return err
-	}
 	var written []string
 	queue, seen := []string{name + ".forge"}, map[string]bool{}
 	for len(queue) > 0 {
@@ -133,12 +130,15 @@ func copyRecipe(a *app, name, folder string) error {
 		if err != nil {
 			return err
 		}
-		target := filepath.Join(folder, file)
+		target := filepath.Join(folder, filepath.FromSlash(file))
+		if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
+			return err
+		}
 		if err := writeNew(target, text); err != nil {
 			return err
 		}
 		written = append(written, target)
-		queue = append(queue, usedFiles(string(text))...)
+		queue = append(queue, usedFiles(file, string(text))...)
 	}
 	if a.json {
 		return a.printJSON(map[string][]string{"written": written})
@@ -170,12 +170,12 @@ func writeNew(target string, text []byte) error {
 }
 
 // usedFiles are the shipped files that a recipe file imports by relative path.
-func usedFiles(text string) []string {
+func usedFiles(from, text string) []string {
 	file, _ := dsl.Parse("recipe", text)
 	var used []string
 	for _, d := range file.Decls {
 		if use, ok := d.(*dsl.Use); ok && strings.HasSuffix(use.Path.Value, ".forge") {
-			used = append(used, path.Clean(use.Path.Value))
+			used = append(used, path.Join(path.Dir(from), use.Path.Value))
 		}
 	}
 	return used

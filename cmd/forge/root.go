@@ -70,7 +70,7 @@ CHECKPOINT is a run directory, or one checkpoint folder in it.`,
 		}
 	}
 	add(groupLook, newRecipesCommand(a), newCheckCommand(a), newExpandCommand(a), newGraphCommand(a), newFmtCommand(a), newNewCommand(a), newShowCommand(a), newExplainCommand(a))
-	add(groupTrain, newTrainCommand(a), newGenerateCommand(a), newEvalCommand(a), newImportCommand(a), newExportCommand(a), newParityCommand(a), newBenchCommand(a))
+	add(groupTrain, newTrainCommand(a), newSweepCommand(a), newGenerateCommand(a), newEvalCommand(a), newImportCommand(a), newExportCommand(a), newParityCommand(a), newBenchCommand(a))
 	add(groupHelp, newLSPCommand(a), newVersionCommand(a))
 	return root
 }

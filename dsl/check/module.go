@@ -243,7 +243,7 @@ func useFile(m *Module, u *dsl.Use) (file string, shipped bool) {
 		return p + ".forge", true
 	}
 	if m.shipped {
-		return path.Clean(p), true
+		return path.Join(path.Dir(strings.TrimPrefix(m.key, "recipes:")), p), true
 	}
 	return path.Join(path.Dir(m.key), p), false
 }
