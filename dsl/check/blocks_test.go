@@ -124,7 +124,7 @@ func TestBlockCodesCovered(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := string(txtar.Format(a))
-	for n := 200; n <= 221; n++ {
+	for n := 200; n <= 226; n++ {
 		if code := fmt.Sprintf("-- E%d_", n); !strings.Contains(all, code) {
 			t.Errorf("no wrong file for E%d", n)
 		}

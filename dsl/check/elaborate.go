@@ -37,6 +37,8 @@ type walker struct {
 	gaps      []gap
 	notAxes   map[string]bool // reported: names that are no axes, here or in this reading
 	goneLines map[int]bool    // reported: lines that use what is not there in this reading
+
+	counts map[*Node]Value // how many a `top` marks, and the windows of `causal`, where the block is defined
 }
 
 // gap is a reported misfit: axes that one side has and axes that it should have. An unused weight between the two is the missing
@@ -85,7 +87,7 @@ func newWalker(c *checker, def *BlockDef, b *Built) *walker {
 		c: c, def: def, built: b, body: &Body{Built: b},
 		attrs: map[string]*entry{}, lines: map[string]*entry{},
 		axes: map[string]*Axis{}, local: map[*Axis]string{}, sizes: map[*Axis]ratio{}, foreign: map[string]*Axis{},
-		notAxes: map[string]bool{}, goneLines: map[int]bool{},
+		notAxes: map[string]bool{}, goneLines: map[int]bool{}, counts: map[*Node]Value{},
 	}
 	for _, p := range def.Params {
 		e := &entry{id: p.Decl.Name, kind: "attribute", param: p}

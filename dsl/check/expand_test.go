@@ -44,8 +44,8 @@ type plugged struct {
 	Plugins
 }
 
-// fact is what must survive: weights, schedules, data, names.
-type fact struct {
+// resolvedFact is what must survive: weights, schedules, data, names.
+type resolvedFact struct {
 	Weights []string
 	Stages  []Stage
 	Keys    [][]string
@@ -55,8 +55,8 @@ type fact struct {
 	Tensors []NamedTensor
 }
 
-func facts(r *Recipe) fact {
-	f := fact{Run: r.Run}
+func facts(r *Recipe) resolvedFact {
+	f := resolvedFact{Run: r.Run}
 	for _, w := range r.Model.Weights() {
 		f.Weights = append(f.Weights, w.Path+axesText(w.Axes)+w.Init.Kind+floatText(w.Init.Std))
 	}

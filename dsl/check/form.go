@@ -34,6 +34,7 @@ func formTop(w *walker, k *primCall) Value {
 		}
 		node.N = n
 	}
+	w.counts[node] = k.num
 	return w.made(node, t)
 }
 
@@ -438,6 +439,9 @@ func formCausal(w *walker, k *primCall) Value {
 		return w.fail(diag.New("E218", t.at, "this is "+w.text(t.axes), "`causal` masks keys later than the token: its operand has `seq` and `key`"))
 	}
 	node := k.node(t.axes)
+	if k.num != nil {
+		w.counts[node] = k.num
+	}
 	if n, ok := k.number(); ok {
 		if n < 1 {
 			return w.fail(diag.New("E303", k.numAt, fmt.Sprintf("this is %d", n), "a window holds at least one token"))

@@ -28,7 +28,8 @@ func (w *walker) checkSchedules() {
 	}
 }
 
-// checkGradients reports weights that no gradient can reach: they would never be trained (E219).
+// checkGradients reports weights that no gradient can reach, or none unless a schedule whose default is 0 is given: they would never
+// be trained (E219).
 func (w *walker) checkGradients() {
 	if w.body.Out == nil {
 		return // implemented outside
@@ -39,18 +40,29 @@ func (w *walker) checkGradients() {
 			from = append(from, e.Value)
 		}
 	}
+	facts := w.factsOf()
 	reached := map[*Node]bool{}
+	switched := false
 	for _, n := range w.reach(from, func(n *Node, i int) bool {
+		if n.Op == "mul" && facts[n.Args[1-i]].off {
+			switched = true
+			return false
+		}
 		p := primitives[n.Op]
 		return p == nil || p.grad(i)
 	}) {
 		reached[n] = true
 	}
 	for _, n := range w.body.Nodes {
-		if n.Op == "weight" && !reached[n] && w.lines[n.Name].used {
-			w.fail(diag.New("E219", n.Span, "", "no gradient can reach the weight `%s`: it would never be trained", n.Name).
-				Helpf("`top`, `sign`, `stop_grad`, `metric` and `update` lines pass no gradient on"))
+		if n.Op != "weight" || reached[n] || !w.lines[n.Name].used {
+			continue
 		}
+		d := diag.New("E219", n.Span, "", "no gradient can reach the weight `%s`: it would never be trained", n.Name).
+			Helpf("`top`, `sign`, `stop_grad`, `metric` and `update` lines pass no gradient on")
+		if switched {
+			d.Helpf("nor does a loss times a schedule that is 0 unless it is given")
+		}
+		w.fail(d)
 	}
 }
 

@@ -19,7 +19,7 @@ block f(a: float = 1, window: int = 4, heads: axis = 4, head: axis = 4)(x[batch,
   weight u[heads]
   q = dot[d](x, z)
   many = softmax[key](causal(dot[head](q, cache(q))))
-  loss used = sum[key](open + near + p + dot[heads](many, u)) * a * dot[d](norm(x), w)
+  loss used = sum[key](open + exp(near) + p + dot[heads](many, u)) * a * dot[d](norm(x), w)
 `
 
 var peekCases = []struct{ result, taint string }{

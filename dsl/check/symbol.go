@@ -117,6 +117,9 @@ func (c *checker) checkReadings(def *BlockDef) {
 			w.checkPeeking()
 			w.checkSchedules()
 			w.checkGradients()
+			if len(w.diags) == 0 { // a value that peeks mostly is no number either
+				w.checkMeaning()
+			}
 		}
 		w.unused(usedAnywhere)
 		for _, d := range w.diags {

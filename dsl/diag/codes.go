@@ -55,6 +55,11 @@ var meanings = map[string]string{
 	"E219": "no gradient can reach this weight",
 	"E220": "a bank's block acts on `seq` or `batch`",
 	"E221": "a tensor where a build-time value must stand",
+	"E222": "a value that is known before it is computed",
+	"E223": "an operation that gives no number here",
+	"E224": "an axis turned by positions that nothing contracts",
+	"E225": "a weight that meets no value of the data",
+	"E226": "two equations that say the same",
 
 	// Values, types and units.
 	"E300": "the wrong type",
