@@ -60,7 +60,7 @@ func TestHostileBlocks(t *testing.T) {
 			if (k.want == "") != (got == "") || !strings.Contains(got, k.want) {
 				t.Errorf("want %q, got\n%.1500s", k.want, got)
 			}
-			if d := time.Since(start); d > 10*time.Second {
+			if d := time.Since(start); d > time.Minute {
 				t.Errorf("took %v", d)
 			}
 		})
