@@ -27,7 +27,7 @@ var rules = lexer.MustStateful(lexer.Rules{
 	},
 	"Common": {
 		{Name: "blank", Pattern: `[ \t]+`},
-		{Name: "Word", Pattern: `(?:let|if|else|for|in|then|and|or|not|true|false)\b`},
+		{Name: "Word", Pattern: `(?:` + reserved + `)\b`},
 		{Name: "Ident", Pattern: `[A-Za-z_][A-Za-z0-9_]*`},
 		{Name: "Symbol", Pattern: `->|==|!=|<=|>=|\.\.|[{},.:=~+\-*/%^<>|]`},
 		{Name: "Open", Pattern: `[(\[]`, Action: lexer.Push("Bracket")},
