@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -46,7 +47,7 @@ another. In a recipe it is written so:
 		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.checkpoint = args[0]
-			return runExport(a, o)
+			return runExport(cmd.Context(), a, o)
 		},
 	}
 	flags := cmd.Flags()
@@ -57,7 +58,7 @@ another. In a recipe it is written so:
 	return cmd
 }
 
-func runExport(a *app, o exportOptions) error {
+func runExport(ctx context.Context, a *app, o exportOptions) error {
 	if err := checkDtype(o.dtype); err != nil {
 		return err
 	}
@@ -69,9 +70,9 @@ func runExport(a *app, o exportOptions) error {
 	}
 	var err error
 	if huggingface.Is(o.checkpoint) {
-		err = a.exportPublished(o)
+		err = a.exportPublished(ctx, o)
 	} else {
-		err = a.exportRun(o)
+		err = a.exportRun(ctx, o)
 	}
 	if err != nil {
 		return err
@@ -83,7 +84,7 @@ func runExport(a *app, o exportOptions) error {
 	return nil
 }
 
-func (a *app) exportPublished(o exportOptions) error {
+func (a *app) exportPublished(ctx context.Context, o exportOptions) error {
 	if o.names != "" {
 		return usagef("--names names a run's tensors; those of %s have their names", o.checkpoint)
 	}
@@ -94,11 +95,11 @@ func (a *app) exportPublished(o exportOptions) error {
 	defer checkpoint.Close()
 	return a.writePublished(o.out, func(options huggingface.Options) error {
 		options.Dtype = o.dtype
-		return checkpoint.Export(o.out, options)
+		return checkpoint.Export(ctx, o.out, options)
 	})
 }
 
-func (a *app) exportRun(o exportOptions) error {
+func (a *app) exportRun(ctx context.Context, o exportOptions) error {
 	checkpoint, err := runs.Find(o.checkpoint, "runs")
 	if err != nil {
 		return err
@@ -129,7 +130,7 @@ func (a *app) exportRun(o exportOptions) error {
 	}
 	return a.writePublished(o.out, func(options huggingface.Options) error {
 		options.Dtype = o.dtype
-		return model.Export(o.out, options)
+		return model.Export(ctx, o.out, options)
 	})
 }
 

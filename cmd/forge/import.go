@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -35,9 +36,9 @@ generate, eval and export read such a folder as it is, imported or not.`,
 		Example: `  forge import downloads/DeepSeek-V2-Lite
   forge import downloads/DeepSeek-V3 --out v3-bf16 --dtype bf16`,
 		Args: oneArgument,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			o.dir = args[0]
-			return runImport(a, o)
+			return runImport(cmd.Context(), a, o)
 		},
 	}
 	cmd.Flags().StringVar(&o.out, "out", "", "write the checkpoint and its recipe into a new folder `DIR`")
@@ -52,7 +53,7 @@ type imported struct {
 	Weights weights.Summary `json:"weights"`
 }
 
-func runImport(a *app, o importOptions) error {
+func runImport(ctx context.Context, a *app, o importOptions) error {
 	if err := checkDtype(o.dtype); err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func runImport(a *app, o importOptions) error {
 	if o.out != "" {
 		if err := a.writePublished(o.out, func(options huggingface.Options) error {
 			options.Dtype = o.dtype
-			return checkpoint.Export(o.out, options)
+			return checkpoint.Export(ctx, o.out, options)
 		}); err != nil {
 			return err
 		}

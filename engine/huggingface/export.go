@@ -2,6 +2,7 @@ package huggingface
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ type output struct {
 
 // writer writes a checkpoint folder.
 type writer struct {
+	ctx    context.Context // of the call
 	dir    string
 	from   source
 	block  [2]int
@@ -61,8 +63,9 @@ type writer struct {
 }
 
 // Export writes the checkpoint into a new folder: its tensors, an index if they are several files, config.json and the tokenizer's files.
-// The memory it takes does not depend on the size of the tensors. After an error the folder holds no config.json.
-func (c *Checkpoint) Export(dir string, o Options) error {
+// The memory it takes does not depend on the size of the tensors. After an error, or when ctx ends, the
+// folder holds no config.json.
+func (c *Checkpoint) Export(ctx context.Context, dir string, o Options) error {
 	if o.Dtype == "fp8" && c.Weights.Table.Scales == "" {
 		return errNoScales(c.Weights.Table)
 	}
@@ -79,7 +82,7 @@ func (c *Checkpoint) Export(dir string, o Options) error {
 	if err != nil {
 		return err
 	}
-	return write(dir, files, &writer{from: layered{c.Weights}, block: c.Weights.Table.ScaleBlock, o: o}, config, c.sideFiles())
+	return write(ctx, dir, files, &writer{from: layered{c.Weights}, block: c.Weights.Table.ScaleBlock, o: o}, config, c.sideFiles())
 }
 
 // stored says as what a tensor of the checkpoint is written, with its block scales.
@@ -212,7 +215,7 @@ func (f *file) bytes() (n int64) {
 }
 
 // write writes everything, config.json last.
-func write(dir string, files []file, w *writer, config []byte, side map[string]string) error {
+func write(ctx context.Context, dir string, files []file, w *writer, config []byte, side map[string]string) error {
 	if !slices.Contains(Dtypes, w.o.Dtype) {
 		return fmt.Errorf("weights are written as %v, not %q", Dtypes, w.o.Dtype)
 	}
@@ -222,7 +225,7 @@ func write(dir string, files []file, w *writer, config []byte, side map[string]s
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	w.dir, w.shapes = dir, map[string]op.Shape{}
+	w.ctx, w.dir, w.shapes = ctx, dir, map[string]op.Shape{}
 	index := map[string]string{}
 	for _, f := range files {
 		w.all += f.bytes()
@@ -309,13 +312,16 @@ func grown[T any](buffer []T, n int) []T {
 	return buffer[:n]
 }
 
-// progress counts what is written.
+// progress counts what is written, and stops when nobody waits for it any more.
 type progress struct {
 	io.Writer
 	w *writer
 }
 
 func (p *progress) Write(b []byte) (int, error) {
+	if err := p.w.ctx.Err(); err != nil {
+		return 0, err
+	}
 	n, err := p.Writer.Write(b)
 	p.w.done += int64(n)
 	if p.w.o.Progress != nil {

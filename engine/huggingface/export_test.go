@@ -2,7 +2,9 @@ package huggingface
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -30,7 +32,7 @@ func opened(t *testing.T, dir string) *Checkpoint {
 func exported(t *testing.T, c *Checkpoint, dtype string) *Checkpoint {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "out")
-	if err := c.Export(dir, Options{Dtype: dtype}); err != nil {
+	if err := c.Export(t.Context(), dir, Options{Dtype: dtype}); err != nil {
 		t.Fatal(err)
 	}
 	return opened(t, dir)
@@ -201,7 +203,7 @@ func TestExportModel(t *testing.T) {
 	}{{"f32", 0, 1}, {AsStored, 100_000, 0}, {"bf16", 0, 1}, {"fp8", 0, 1}} {
 		dir := filepath.Join(t.TempDir(), "out")
 		m := &Model{Model: r.Model, Names: r.Names, File: f, Context: 128, Side: map[string]string{"tokenizer.json": fixture("moe/config.json")}}
-		if err := m.Export(dir, Options{Dtype: k.dtype, FileBytes: k.fileBytes}); err != nil {
+		if err := m.Export(t.Context(), dir, Options{Dtype: k.dtype, FileBytes: k.fileBytes}); err != nil {
 			t.Fatal(err)
 		}
 		c := opened(t, dir)
@@ -238,10 +240,23 @@ func TestExportRefuses(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "x"), nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Export(dir, Options{Dtype: AsStored}); err == nil || !strings.Contains(err.Error(), "is not empty") {
+	if err := c.Export(t.Context(), dir, Options{Dtype: AsStored}); err == nil || !strings.Contains(err.Error(), "is not empty") {
 		t.Errorf("error %v", err)
 	}
-	if err := c.Export(filepath.Join(t.TempDir(), "new"), Options{Dtype: "q4"}); err == nil {
+	if err := c.Export(t.Context(), filepath.Join(t.TempDir(), "new"), Options{Dtype: "q4"}); err == nil {
 		t.Error("q4 is written")
+	}
+}
+
+// TestExportStops: a call that is given up leaves neither config.json nor half a file.
+func TestExportStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	dir := filepath.Join(t.TempDir(), "out")
+	err := opened(t, fixture("moe")).Export(ctx, dir, Options{Dtype: "fp8", Progress: func(int64, int64) { cancel() }})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("%v, error %v", entries, err)
 	}
 }

@@ -1,6 +1,7 @@
 package huggingface
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,7 @@ type Model struct {
 
 // Export writes the model as a published checkpoint into a new folder. Tensors are written one at a time; copies of the model's own
 // tables are not written. The error lists what config.json can't say about the model.
-func (m *Model) Export(dir string, o Options) error {
+func (m *Model) Export(ctx context.Context, dir string, o Options) error {
 	if o.Dtype == "" || o.Dtype == AsStored {
 		o.Dtype = "f32"
 	}
@@ -68,7 +69,7 @@ func (m *Model) Export(dir string, o Options) error {
 	if err != nil {
 		return err
 	}
-	return write(dir, files, &writer{from: from, block: m.Names.ScaleBlock, o: o}, text, m.Side)
+	return write(ctx, dir, files, &writer{from: from, block: m.Names.ScaleBlock, o: o}, text, m.Side)
 }
 
 // own reads the tensors of a model in the layout of a published file. It keeps the last one.
