@@ -120,7 +120,7 @@ func subjects(t testing.TB) []*subject {
 	if err != nil || len(ideas) < 6 {
 		t.Fatal(ideas, err)
 	}
-	for _, name := range append(ideas, "newidea.forge") {
+	for _, name := range ideas {
 		source, err := fs.ReadFile(recipeFolder, name)
 		if err != nil {
 			t.Fatal(err)
