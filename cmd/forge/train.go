@@ -69,7 +69,7 @@ func runTrain(ctx context.Context, a *app, o trainOptions) error {
 		return err
 	}
 	a.notef("reading the data of %s …\n", recipe.Data.Name)
-	set, err := data.Open(recipe.Data, tokens)
+	set, err := openData(ctx, recipe.Data, tokens)
 	if err != nil {
 		return err
 	}
@@ -101,6 +101,25 @@ func runTrain(ctx context.Context, a *app, o trainOptions) error {
 		return exitCode(exitFailed)
 	}
 	return nil
+}
+
+// openData reads the texts of a recipe; that can take minutes, and a Ctrl-C does not wait for its end.
+func openData(ctx context.Context, recipe *check.Data, tokens tokenizer.Tokenizer) (*data.Set, error) {
+	type opened struct {
+		set *data.Set
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		set, err := data.Open(recipe, tokens)
+		done <- opened{set, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case o := <-done:
+		return o.set, o.err
+	}
 }
 
 // openRun makes the run's directory, or opens the one that --resume means.

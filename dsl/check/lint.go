@@ -1,6 +1,8 @@
 package check
 
 import (
+	"slices"
+
 	"forge/dsl"
 	"forge/dsl/diag"
 )
@@ -85,7 +87,12 @@ func (c *checker) namedInTable(name string) bool {
 
 // ineffective warns of paths of the recipe and of `--set` that change what nothing in the recipe asks for.
 func (a *assembly) ineffective() {
-	for _, p := range a.table.patches {
+	patches := a.table.patches
+	for i, p := range patches {
+		again := func(q *patch) bool { return pathText(q.path) == pathText(p.path) } // it was replaced in its turn
+		if slices.ContainsFunc(patches[i+1:], again) {
+			continue
+		}
 		if a.c.used[p.key] || p.key.File != setFile && (a.table.section == nil || p.env.section != a.table.section) {
 			continue
 		}

@@ -280,6 +280,7 @@ type scheduleSite struct {
 	seq   int64
 	total Quantity
 	at    diag.Span // of the stage's total
+	given diag.Span // of the schedule's own value; zero if unknown
 }
 
 // runBatch resolves a stage's batch schedule and counts its steps: training ends with the first step that reaches total.
@@ -305,7 +306,7 @@ func (c *checker) runBatch(s *Schedule, site scheduleSite) (l *timeline, steps, 
 		}
 		batch := int64(math.Floor(value))
 		if batch < 1 || value > math.MaxInt32 {
-			c.report(diag.New("E303", p.place(site.at), "", "`batch` would be %s sequences", floatText(value)))
+			c.report(diag.New("E303", p.place(site.given), "", "`batch` would be %s sequences", floatText(value)))
 			return nil, 0, 0, false
 		}
 		per, fits := mulWhole(batch, site.seq)

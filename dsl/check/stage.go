@@ -91,7 +91,7 @@ func (c *checker) train(t *Table, rs map[string]*result) *Stage {
 	if s.Precision, ok = c.precision(rs["precision"].value.(*Record), rs["precision"].at); !ok {
 		return nil
 	}
-	site := scheduleSite{name: "batch", stage: t.Name, seq: int64(s.Seq), total: s.Total, at: rs["total"].at}
+	site := scheduleSite{name: "batch", stage: t.Name, seq: int64(s.Seq), total: s.Total, at: rs["total"].at, given: rs["batch"].at}
 	s.line, s.NumSteps, s.NumTokens, ok = c.runBatch(s.Batch, site)
 	if !ok {
 		return nil

@@ -226,6 +226,10 @@ func TestIneffective(t *testing.T) {
 	if !strings.Contains(got, "warning[W005]: `model.spare.hidden` changes nothing in `r`") || strings.Contains(got, "depth") {
 		t.Error(got)
 	}
+	src = strings.Replace(src, "stages = [t]", "stages = [t]\n  model.depth = 2", 1)
+	if got := faults(memory{"small.forge": src}, "small.forge", "model.depth=3"); strings.Contains(got, "W005") {
+		t.Errorf("a line of the recipe that --set replaces is told as one without effect:\n%s", got)
+	}
 }
 
 // The recipe's own names come before the prelude's; inside its own definition a name means the outer one.

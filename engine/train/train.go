@@ -100,6 +100,9 @@ func Train(ctx context.Context, o Options) (*Result, error) {
 	}
 	defer t.close()
 	if err := t.begin(); err != nil {
+		if o.From == nil {
+			err = errors.Join(err, o.Run.Abandon())
+		}
 		return nil, err
 	}
 	if err := t.stages(ctx); err != nil {
