@@ -10,6 +10,7 @@ import (
 
 	"forge/backends/plan"
 	"forge/compiler"
+	"forge/compiler/draw"
 	"forge/compiler/graph"
 	"forge/compiler/op"
 	"forge/dsl/check"
@@ -24,43 +25,59 @@ type graphOptions struct {
 	noRewrite bool
 }
 
-// stagePlan is the last of the stages: the backends' plan of memory and steps.
-const stagePlan = "plan"
+// The stages before and after those of the compiler: the model as the recipe says it, and the backends' plan of memory and steps.
+const (
+	stageModel = "model"
+	stagePlan  = "plan"
+)
+
+// drawings are the formats that draw the stage model, and are it by default.
+var drawings = []string{"dot", "html", "mermaid", "svg"}
 
 func newGraphCommand(a *app) *cobra.Command {
 	o := graphOptions{}
 	cmd := &cobra.Command{
 		Use:   "graph RECIPE",
-		Short: "What a training step is compiled to, stage by stage",
-		Long: `graph prints a training step at one stage of its compilation: the equations with their sizes, the same after the rewrites (with what
-each rule did), the graph with gradients and optimizer, or the plan of memory and steps for a device that has every kernel.`,
-		Example: `  forge graph tiny --stage equations
-  forge graph tiny --stage plan
-  forge graph tiny -o dot | dot -Tsvg > tiny.svg`,
+		Short: "A picture of the model; what a training step is compiled to, stage by stage",
+		Long: `graph draws a recipe's model (-o svg, html, mermaid or dot): equal layers folded, shapes at the arrows, parameters in the boxes,
+each of which leads to its line of the recipe. The html page stands alone and shows the inside of every block.
+
+As text, it prints a training step at one stage of its compilation: the equations with their sizes, the same after the rewrites (with
+what each rule did), the graph with gradients and optimizer, or the plan of memory and steps for a device that has every kernel.`,
+		Example: `  forge graph tiny -o html > tiny.html
+  forge graph deepseek_v3 -o svg > v3.svg
+  forge graph tiny --stage equations
+  forge graph tiny --stage graph -o dot | dot -Tsvg > step.svg`,
 		Args:        oneArgument,
 		Annotations: map[string]string{readsRecipe: "yes"},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			o.recipe = args[0]
+			if slices.Contains(drawings, o.format) && !cmd.Flags().Changed("stage") {
+				o.stage = stageModel
+			}
 			return runGraph(a, o)
 		},
 	}
-	cmd.Flags().StringVar(&o.stage, "stage", compiler.StageGraph, "`STAGE`: equations, rewritten, graph or plan")
-	cmd.Flags().StringVarP(&o.format, "output", "o", "text", "`FORMAT`: text, or dot for the stage graph")
+	cmd.Flags().StringVar(&o.stage, "stage", compiler.StageGraph, "`STAGE`: equations, rewritten, graph or plan; model for drawings")
+	cmd.Flags().StringVarP(&o.format, "output", "o", "text", "`FORMAT`: text; dot, svg, mermaid or html for the model; dot for the stage graph")
 	cmd.Flags().StringVar(&o.train, "train", "", "`NAME` of the train section (default: the recipe's first)")
 	cmd.Flags().BoolVar(&o.noRewrite, "no-rewrite", false, "plain equations: the reference of every rewrite")
 	return cmd
 }
 
 func runGraph(a *app, o graphOptions) error {
-	stages := []string{compiler.StageEquations, compiler.StageRewritten, compiler.StageGraph, stagePlan}
+	stages := []string{stageModel, compiler.StageEquations, compiler.StageRewritten, compiler.StageGraph, stagePlan}
 	if !slices.Contains(stages, o.stage) {
 		return unknownName(fmt.Sprintf("--stage %s is no stage", o.stage), o.stage, stages)
 	}
-	if formats := []string{"text", "dot"}; !slices.Contains(formats, o.format) {
+	if formats := append([]string{"text"}, drawings...); !slices.Contains(formats, o.format) {
 		return unknownName(fmt.Sprintf("-o %s is no format", o.format), o.format, formats)
 	}
-	if o.format == "dot" && o.stage != compiler.StageGraph {
-		return usagef("-o dot draws the stage graph, not %s", o.stage)
+	switch drawn := o.format != "text"; {
+	case !drawn && o.stage == stageModel:
+		return usagef("--stage model is drawn: add -o %s", strings.Join(drawings, ", -o "))
+	case drawn && o.stage != stageModel && (o.stage != compiler.StageGraph || o.format != "dot"):
+		return usagef("-o %s draws the model, not the stage %s", o.format, o.stage)
 	}
 	recipe, err := a.loadRecipe(o.recipe)
 	if err != nil {
@@ -70,11 +87,38 @@ func runGraph(a *app, o graphOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.stage == stageModel {
+		return a.drawModel(o, recipe, stage)
+	}
 	sizes := compiler.Options{Batch: int(stage.BatchAt(0)), Seq: stage.Seq, NoRewrite: o.noRewrite}
 	if a.json {
 		return graphJSON(a, o, stage, sizes)
 	}
 	return printStage(a.stdout, o, stage, sizes)
+}
+
+// drawModel writes the picture of a stage's model.
+func (a *app) drawModel(o graphOptions, r *check.Recipe, s *check.Stage) error {
+	picture := draw.Model(r, s)
+	write := func(w io.Writer) error {
+		switch o.format {
+		case "svg":
+			return picture.SVG(w)
+		case "mermaid":
+			return picture.Mermaid(w)
+		case "html":
+			return picture.HTML(w, check.Sources(systemFiles{}, a.sets))
+		}
+		return picture.Dot(w)
+	}
+	if !a.json {
+		return write(a.stdout)
+	}
+	var text strings.Builder
+	if err := write(&text); err != nil {
+		return err
+	}
+	return a.printJSON(map[string]any{"stage": o.stage, "train": s.Name, "format": o.format, "text": text.String()})
 }
 
 // chooseStage finds a train section of the recipe; "" is the first.
