@@ -178,7 +178,7 @@ func (c *checker) bind(sc scope, name string, params []*Param, x *dsl.Call) (giv
 			ok = false
 			continue
 		case i >= len(params):
-			c.report(diag.New("E109", a.Span, "one too many", "`%s` takes at most %d values", name, len(params)).
+			c.report(diag.New("E109", a.Span, "one too many", "`%s` takes at most %s", name, counted(len(params), "value")).
 				Helpf("`%s` takes: %s", name, strings.Join(paramNames(params), ", ")))
 			ok = false
 			continue

@@ -282,10 +282,13 @@ func (c *checker) misfit(v Value, t typ, name string, at diag.Span, raw string) 
 			return diag.New("E303", at, "a size is below 2^31", "the axis `%s` would have %s entries", name, floatText(f))
 		}
 	}
+	if _, isNumber := number(v); isNumber && t.has("schedule") {
+		return diag.New("E309", at, "", "`%s` must be a finite number, or a schedule of finite numbers", name)
+	}
 	d := diag.New("E300", at, "this is "+typeName(v), "`%s` must be %s", name, t)
 	switch v.(type) {
 	case *BlockDef, *builder:
-		d.Helpf("a block is built by a call: write `%s(…)`", strings.Trim(strings.Fields(typeName(v))[2], "`,"))
+		d.Helpf("a value is built by a call: write `%s(…)`", strings.Trim(strings.Fields(typeName(v))[2], "`,"))
 	}
 	return d
 }
