@@ -97,7 +97,7 @@ block f()(x[batch, seq, d]) -> [batch, seq, d] {
 	c.checkBlock(def)
 	for _, d := range c.diags {
 		switch d.Code {
-		case "E208", "E222", "E223", "E224": // it peeks, or what was drawn can't be meant
+		case "E208", "E222", "E223", "E224", "E225", "E226": // it peeks, or what was drawn can't be meant
 		default:
 			t.Fatalf("%s\n%s", d.Error(), source)
 		}
