@@ -61,6 +61,9 @@ func runTrain(ctx context.Context, a *app, o trainOptions) error {
 	if err != nil {
 		return err
 	}
+	if len(recipe.Sweep) > 0 {
+		return usagef("%s has choices for `%s`: `forge sweep` trains them all; to train one, give it a single value", o.recipe, recipe.Sweep[0].Path)
+	}
 	if recipe.Data == nil {
 		return fmt.Errorf("the recipe %s has no data section, so there is nothing to train on; give it `data = …`", recipe.Name)
 	}

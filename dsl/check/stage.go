@@ -106,12 +106,23 @@ func (c *checker) train(t *Table, rs map[string]*result) *Stage {
 		s    *Schedule
 	}{{"lr", s.LR}, {"mtp_weight", s.MTPWeight}} {
 		site.name = x.name
-		ok = c.resolve(x.s, s.line, site, end, false) && ok
+		ok = c.resolve(x.s, s.line, site, end, false) && c.neverNegative(x.s, x.name, rs[x.name].at) && ok
 	}
 	if !ok {
 		return nil
 	}
 	return s
+}
+
+// neverNegative refuses a resolved schedule that goes below zero: a rate or weight of that sign would undo training.
+func (c *checker) neverNegative(s *Schedule, name string, at diag.Span) bool {
+	for i := range s.Pieces {
+		if p := &s.Pieces[i]; p.From < 0 || p.To < 0 {
+			c.report(diag.New("E303", p.place(at), "this is "+floatText(min(p.From, p.To)), "`%s` must be at least 0", name))
+			return false
+		}
+	}
+	return true
 }
 
 // clone is a copy to be resolved: the same value may stand in several stages.

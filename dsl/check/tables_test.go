@@ -156,6 +156,8 @@ func TestWrongTables(t *testing.T) {
 		{"total = 100 steps", "total = 0 steps", "E303", "`total` must be at least 1"},
 		{"total = 100 steps", "total = 1.5 steps", "E304", "must come out whole"},
 		{"batch = 4", "batch = 0", "E303", "`batch` would be 0 sequences"},
+		{"batch = 4", "batch = 4\n  mtp_weight = -0.1", "E303", "`mtp_weight` must be at least 0"},
+		{"let peak = 1e-3", "let peak = -1e-3", "E303", "`lr` must be at least 0"},
 		{"batch = 4", "batch = quick", "E100", "nothing here is called `quick`"},
 		{"batch = 4", "batch = adamw()", "E300", "`batch` must be a schedule"},
 		{"optim = adamw()", "optim = adamw", "E300", "write `adamw(…)`"},
