@@ -25,6 +25,10 @@ func seeds(f *testing.F) {
 func FuzzParse(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, source string) {
+		if utf8.ValidString(source) {
+			checkTokens(t, source)
+		}
+		checkDirect(t, source)
 		file, list := ParseHeader("f", source)
 		lines := strings.Count(source, "\n") + 1
 		for _, d := range list {
@@ -56,6 +60,10 @@ func FuzzParse(f *testing.F) {
 func FuzzFormat(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, source string) {
+		if utf8.ValidString(source) {
+			checkTokens(t, source)
+		}
+		checkDirect(t, source)
 		file, list := ParseHeader("f", source)
 		if len(list) == 0 {
 			checkFormat(t, source)

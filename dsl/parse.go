@@ -234,7 +234,7 @@ func (p *parser) decl(tokens []lexer.Token) Decl {
 	if dropped(tokens) || tooDeep(tokens) != nil {
 		return p.parts(tokens)
 	}
-	if tree, err := run(declParser, tokens); err == nil {
+	if tree := readDirect(tokens); tree != nil {
 		return p.lowerer.decl(tree)
 	}
 	return p.parts(tokens)

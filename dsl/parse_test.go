@@ -39,7 +39,7 @@ func TestGrammar(t *testing.T) {
 func shipped(t testing.TB) map[string]string {
 	t.Helper()
 	sources := map[string]string{}
-	for _, pattern := range []string{"*.forge", "../plugins/std/*.forge", "../recipes/*.forge"} {
+	for _, pattern := range []string{"*.forge", "../plugins/std/*.forge", "../recipes/*.forge", "../recipes/ideas/*.forge"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no files at %s: %v", pattern, err)

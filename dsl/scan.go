@@ -120,17 +120,9 @@ func (s *scanner) readable() bool {
 
 // scanFrom reads from the start of a line to the end, or to a fault of brackets; it returns where to go on.
 func (s *scanner) scanFrom(at restart) restart {
-	lex, err := rules.LexString(s.file, s.source[at.offset:])
-	if err != nil {
-		panic(err) // LexString reads nothing yet
-	}
+	lex := tokenizer{source: s.source, pos: lexer.Position{Filename: s.file, Offset: at.offset, Line: at.line, Column: 1}}
 	for {
-		token, err := lex.Next()
-		if err != nil {
-			panic(err) // the last rule of each state takes any character
-		}
-		token.Pos.Offset += at.offset
-		token.Pos.Line += at.line - 1
+		token := lex.next()
 		s.end = token.Pos
 		if token.EOF() {
 			if first := firstBracket(s.open); first != nil {

@@ -9,67 +9,35 @@ import (
 	"forge/dsl/diag"
 )
 
-// rules is the lexer: the same tokens outside and inside round or square brackets, but that a newline inside them is no NL.
-// Outside, a closing bracket has a rule of its own: popping the root state would make participle panic. The last rule takes
-// any character, so the lexer itself never fails; faults show as tokens (BadString, Unknown) that scan reports.
-var rules = lexer.MustStateful(lexer.Rules{
-	"Root": {
-		{Name: "NL", Pattern: `\r?\n`},
-		lexer.Include("Common"),
-		{Name: "Stray", Pattern: `[)\]]`},
-		{Name: "Unknown", Pattern: `[^\n]`},
-	},
-	"Bracket": {
-		{Name: "wrap", Pattern: `\r?\n`},
-		lexer.Include("Common"),
-		{Name: "Close", Pattern: `[)\]]`, Action: lexer.Pop()},
-		{Name: "Unknown", Pattern: `[^\n]`},
-	},
-	"Common": {
-		{Name: "blank", Pattern: `[ \t]+`},
-		{Name: "Word", Pattern: `(?:` + reserved + `)\b`},
-		{Name: "Ident", Pattern: `[A-Za-z_][A-Za-z0-9_]*`},
-		{Name: "Symbol", Pattern: `->|==|!=|<=|>=|\.\.|[{},.:=~+\-*/%^<>|]`},
-		{Name: "Open", Pattern: `[(\[]`, Action: lexer.Push("Bracket")},
-		{Name: "Number", Pattern: `[0-9][0-9_]*(?:\.[0-9][0-9_]*)?(?:[eE][+\-]?[0-9]+)?[A-Za-z0-9_]*`},
-		{Name: "String", Pattern: `"(?:\\[^\r\n]|[^"\\\r\n])*"`},
-		{Name: "BadString", Pattern: `"[^\r\n]*`},
-		{Name: "Comment", Pattern: `#[^\n]*`},
-	},
-})
-
-// symbols are the rules' token types, Unit, which only the filter can tell from a name, and two that stand for faults.
-var symbols = func() map[string]lexer.TokenType {
-	all := map[string]lexer.TokenType{}
-	lowest := lexer.EOF
-	for name, typ := range rules.Symbols() {
-		all[name] = typ
-		lowest = min(lowest, typ)
-	}
-	all["Unit"] = lowest - 1
-	all["Bad"] = lowest - 2
-	all["Missing"] = lowest - 3
-	return all
-}()
-
-var (
-	typeNL        = symbols["NL"]
-	typeStray     = symbols["Stray"]
-	typeUnknown   = symbols["Unknown"]
-	typeWord      = symbols["Word"]
-	typeIdent     = symbols["Ident"]
-	typeNumber    = symbols["Number"]
-	typeString    = symbols["String"]
-	typeBadString = symbols["BadString"]
-	typeComment   = symbols["Comment"]
-	typeUnit      = symbols["Unit"]
-	// typeBad stands for a stretch that scan has dropped and reported; no production takes it.
-	typeBad = symbols["Bad"]
-	// typeMissing is a closing brace that is not in the text; it has no width.
-	typeMissing = symbols["Missing"]
+// The types of tokens. Unit is a name that the filter has told from others; Bad stands for a stretch that scan has dropped and
+// reported, which no production takes; Missing is a closing brace that is not in the text and has no width.
+const (
+	typeNL lexer.TokenType = lexer.EOF - 1 - iota
+	typeBlank
+	typeWord
+	typeIdent
+	typeSymbol
+	typeOpen
+	typeClose
+	typeStray
+	typeNumber
+	typeString
+	typeBadString
+	typeComment
+	typeUnknown
+	typeUnit
+	typeBad
+	typeMissing
 )
 
-// definition is the scanner as participle knows it: rules plus the filter.
+// symbols are the names of the types in the grammar.
+var symbols = map[string]lexer.TokenType{
+	"EOF": lexer.EOF, "NL": typeNL, "Word": typeWord, "Ident": typeIdent, "Symbol": typeSymbol, "Open": typeOpen, "Close": typeClose,
+	"Stray": typeStray, "Number": typeNumber, "String": typeString, "BadString": typeBadString, "Comment": typeComment,
+	"Unknown": typeUnknown, "Unit": typeUnit, "Bad": typeBad, "Missing": typeMissing,
+}
+
+// definition is the scanner as participle knows it: the tokenizer plus the filter.
 type definition struct{ symbols map[string]lexer.TokenType }
 
 func (d definition) Symbols() map[string]lexer.TokenType { return d.symbols }

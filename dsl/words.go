@@ -9,6 +9,8 @@ import (
 // reserved are the words that no name can be, as a pattern.
 const reserved = `let|if|else|for|in|then|and|or|not|true|false`
 
+var reservedWords = wordSet(strings.ReplaceAll(reserved, "|", " "))
+
 // Words are the words of the language, for those who color it. Kinds of sections and builders of values are no words but names of
 // the prelude.
 type Words struct {
