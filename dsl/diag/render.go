@@ -188,6 +188,7 @@ func (r *renderer) line(text []string, number int, labels []Label) {
 		if l.Span.End.Line > l.Span.Start.Line {
 			end = len(shown) // goes on below: mark it to the end of this line
 		}
+		end = min(end, max(len(shown), start+1)) // or beyond what is shown of the line
 		mark, style := "-", r.styles.gutter
 		if l.Main {
 			mark, style = "^", r.main
@@ -273,8 +274,14 @@ func (r *renderer) text(file string) []string {
 	return lines
 }
 
-// printable replaces what could steer a terminal: control characters other than the tab.
+// maxText bounds a message, label or help line, in bytes: they may quote what stands in a file.
+const maxText = 2000
+
+// printable replaces what could steer a terminal, control characters other than the tab, and cuts what is endless.
 func printable(text string) string {
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "…"
+	}
 	return strings.Map(func(c rune) rune {
 		if c != '\t' && (c < ' ' || c >= 0x7f && c < 0xa0) {
 			return '\ufffd'
