@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"forge/dsl"
 	"forge/dsl/check"
 	"forge/dsl/diag"
 )
@@ -117,21 +116,7 @@ func (a *app) checkFile(name string) ([]*check.Recipe, diag.List) {
 	if module == nil || found.HasErrors() {
 		return nil, found
 	}
-	var recipes []*check.Recipe
-	for _, file := range module.Files {
-		for _, d := range file.Decls {
-			section, ok := d.(*dsl.Section)
-			if !ok || section.Kind.Name != "recipe" {
-				continue
-			}
-			recipe, list := check.Load(systemFiles{}, name+":"+section.Name.Name, nil)
-			found = merge(found, list)
-			if recipe != nil {
-				recipes = append(recipes, recipe)
-			}
-		}
-	}
-	return recipes, found
+	return module.Recipes, found
 }
 
 // merge joins two lists without saying the same twice: files that import a third find its faults both.

@@ -24,7 +24,8 @@ func Load(files Files, name string, sets []string) (*Recipe, diag.List) {
 	return r, l
 }
 
-// File checks all declarations of a file and the files it uses: what `forge check` reports.
+// File checks all declarations of a file and the files it uses: what `forge check` reports. If the list has no errors, the module has
+// the file's recipes as Load gives them.
 func File(files Files, name string) (*Module, diag.List) {
 	c := newChecker(files)
 	c.loadPrelude()
@@ -80,7 +81,9 @@ func (c *checker) checkSections(m *Module) {
 		c.unusedCells(m, t)
 		switch t.Kind.Name {
 		case "recipe":
-			c.recipe(t)
+			if r := c.recipe(t); r != nil {
+				m.Recipes = append(m.Recipes, r)
+			}
 		case "sweep":
 			c.sweep(t)
 		case "plan":

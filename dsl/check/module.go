@@ -16,8 +16,9 @@ import (
 // Module is a file whose declarations have names: a recipe file, a plugin's header, or the prelude with the standard blocks, which
 // is one module.
 type Module struct {
-	Name  string // of the file, as shown
-	Files []*dsl.File
+	Name    string // of the file, as shown
+	Files   []*dsl.File
+	Recipes []*Recipe // its recipe sections that have no fault, in the order of the file; File fills them in
 
 	c       *checker
 	key     string // tells files apart: shipped ones begin with "recipes:"
