@@ -55,6 +55,7 @@ func (s *scanner) scan() {
 	if !s.readable() {
 		return
 	}
+	s.tokens = make([]lexer.Token, 0, len(s.source)/5+16)
 	at := restart{offset: 0, line: 1}
 	if strings.HasPrefix(s.source, byteOrderMark) {
 		at.offset = len(byteOrderMark)

@@ -280,7 +280,7 @@ func (w *walker) leave(n *Node, args []*tensor) Value {
 			if w.built == nil {
 				w.sizes[a] = opaqueRatio(n.Part.Name + "." + a.Name)
 			}
-			result.from[a] = n.Span
+			result.cameFrom(a, n.Span)
 			continue
 		}
 		if to == a {
@@ -301,7 +301,7 @@ func (w *walker) leave(n *Node, args []*tensor) Value {
 		} else {
 			result = w.made(&Node{Op: "rename", Args: []*Node{result.node}, Axes: axes, On: []*Axis{a}, To: []*Axis{to}, Span: n.Span}, result)
 		}
-		result.from[to] = n.Span
+		result.cameFrom(to, n.Span)
 	}
 	if a := twice(result.axes); a != nil {
 		return w.fail(diag.New("E207", n.Span, "", "what `%s` returns has the axis `%s` twice", n.Part.Name, a.Name))

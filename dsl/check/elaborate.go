@@ -58,12 +58,20 @@ type entry struct {
 	value  Value
 }
 
-// tensor is a value with axes. The order of axes is that of language.md section 7, rule 9; from has the places they come from.
+// tensor is a value with axes. The order of axes is that of language.md section 7, rule 9. Where the block is defined, from has the
+// places they come from; in a built block it is nil: there the places of sizes are told.
 type tensor struct {
 	node *Node
 	axes []*Axis
 	from map[*Axis]diag.Span
 	at   diag.Span
+}
+
+// cameFrom notes the place of an axis that a tensor did not have before.
+func (t *tensor) cameFrom(a *Axis, at diag.Span) {
+	if t.from != nil {
+		t.from[a] = at
+	}
 }
 
 // pieces are the several results of split and take.
@@ -125,7 +133,7 @@ func newWalker(c *checker, def *BlockDef, b *Built) *walker {
 func (w *walker) concrete(b *border, in [][]*Axis) {
 	w.rest = b.rest
 	for i, decl := range w.def.Decl.Inputs {
-		w.addInput(decl, i, in[i], map[*Axis]diag.Span{})
+		w.addInput(decl, i, in[i], nil)
 	}
 	for _, name := range b.order {
 		a := b.bound[name]

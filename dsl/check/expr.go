@@ -338,7 +338,10 @@ func (w *walker) made(n *Node, operands ...*tensor) *tensor {
 	if len(n.Axes) > maxAxes {
 		w.tooLarge(n.Span, "a tensor with more than 64 axes")
 	}
-	from := map[*Axis]diag.Span{}
+	if w.built != nil {
+		return &tensor{node: n, axes: n.Axes, at: n.Span}
+	}
+	from := make(map[*Axis]diag.Span, len(n.Axes))
 	for _, a := range n.Axes {
 		for _, t := range operands {
 			if at, ok := t.from[a]; ok {

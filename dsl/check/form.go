@@ -114,7 +114,7 @@ func formSplit(w *walker, k *primCall) Value {
 		n := k.node(replaceAxes(t.axes, k.on, []*Axis{a}))
 		n.N = i
 		piece := w.made(n, t)
-		piece.from[a] = bracketSpan(k.x, w.nameOf(a))
+		piece.cameFrom(a, bracketSpan(k.x, w.nameOf(a)))
 		several.parts = append(several.parts, piece)
 	}
 	return several
@@ -142,7 +142,7 @@ func formConcat(w *walker, k *primCall) Value {
 		return bad
 	}
 	r := w.made(k.node(replaceAxes(first.axes, k.on[:1], k.to)), k.args...)
-	r.from[k.to[0]] = bracketSpan(k.x, w.nameOf(k.to[0]))
+	r.cameFrom(k.to[0], bracketSpan(k.x, w.nameOf(k.to[0])))
 	return r
 }
 
@@ -164,7 +164,7 @@ func formView(w *walker, k *primCall) Value {
 	}
 	r := w.made(k.node(replaceAxes(t.axes, k.on, k.to)), t)
 	for _, a := range k.to {
-		r.from[a] = bracketSpan(k.x, w.nameOf(a))
+		r.cameFrom(a, bracketSpan(k.x, w.nameOf(a)))
 	}
 	return r
 }
@@ -177,7 +177,7 @@ func formRename(w *walker, k *primCall) Value {
 		return bad
 	}
 	r := w.made(k.node(replaceAxes(t.axes, k.on, k.to)), t)
-	r.from[k.to[0]] = bracketSpan(k.x, w.nameOf(k.to[0]))
+	r.cameFrom(k.to[0], bracketSpan(k.x, w.nameOf(k.to[0])))
 	return r
 }
 
@@ -429,7 +429,7 @@ func formCache(w *walker, k *primCall) Value {
 		return w.fail(diag.New("E218", t.at, "this is "+w.text(t.axes), "`cache` turns `seq` into `key`: its operand has `seq` and not `key`"))
 	}
 	r := w.made(k.node(replaceAxes(t.axes, []*Axis{SeqAxis}, []*Axis{Key})), t)
-	r.from[Key] = k.x.Span
+	r.cameFrom(Key, k.x.Span)
 	return r
 }
 

@@ -35,11 +35,14 @@ func (w *walker) weight(e *entry, s *dsl.Weight) Value {
 
 func (w *walker) leaf(e *entry, op string, axes []*Axis, shape *dsl.Shape) Value {
 	n := w.emit(&Node{Op: op, Name: e.id.Name, Axes: axes, Span: e.id.Span})
-	from := make(map[*Axis]diag.Span, len(axes))
-	for i, a := range axes {
-		from[a] = shape.Axes[i].Span
+	t := &tensor{node: n, axes: axes, at: e.id.Span}
+	if w.built == nil {
+		t.from = make(map[*Axis]diag.Span, len(axes))
+		for i, a := range axes {
+			t.from[a] = shape.Axes[i].Span
+		}
 	}
-	return &tensor{node: n, axes: axes, from: from, at: e.id.Span}
+	return t
 }
 
 // guardedOut decides a guard; a false one makes the name absent.
