@@ -8,10 +8,12 @@
 //	source ──scanner──▶ tokens ──parser──▶ grammar structs ──lowerer──▶ File ──writer──▶ documents ──printer──▶ source
 //	        scan.go            parse.go    grammar.go        lower.go   tree.go format.go            layout.go
 //
-// The scanner is a tokenizer (lex.go) and one filter (scan.go), which decides where a line really ends and which names
-// are units, matches brackets, and sets comments aside. The grammar is structs whose tags are its EBNF (grammar.txt is their
-// print). A chain of operators is flat in it; precedence.go resolves it by a table. The lowerer turns the structs into the tree
-// and reports what no grammar can see: malformed numbers and escapes, names that can't be given, operators that read two ways.
+// The scanner is a tokenizer (lex.go) and one filter (scan.go), which decides where a line really ends and which names are
+// units, matches brackets, and sets comments aside. The grammar is structs whose tags are its EBNF (grammar.txt is their print).
+// What has no fault is read by recursive descent (direct.go), production by production; the parser that is generated from the
+// grammar reads only what that does not take, to find the fault. A chain of operators is flat in the grammar; precedence.go
+// resolves it by a table. The lowerer turns the structs into the tree and reports what no grammar can see: malformed numbers and
+// escapes, names that can't be given, operators that read two ways.
 //
 // # Recovery
 //
