@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Axes and single use leave room for equations that fit and can't be meant: the root of a product with a weight, the sum of a
+// Axes and single use leave room for equations that fit and can't be meant: the root of a product with a weight, the sign of a
 // softmax, a mask of −∞ in a mean. Where a block is defined, a few facts are known of every value, whatever the attributes and the
 // weights; meaning.go refuses what contradicts them. Like peek.go this reads the nodes of a definition, arguments first, once. A fact
 // is claimed only where it certainly holds; what comes out of a part has none.
@@ -13,6 +13,7 @@ import (
 // fact is what is known of one value.
 type fact struct {
 	data     bool    // it depends on an input
+	parts    bool    // it is computed from what a part returns, of which nothing is known
 	weights  weights // the weights it is computed from
 	linear   weights // those in which it is affine, with a slope that is not 0: it takes values below and above any number
 	positive bool    // certainly above 0
@@ -39,7 +40,7 @@ func (w *walker) factsOf() map[*Node]fact {
 		}
 		f := fact{}
 		for _, a := range in {
-			f.data = f.data || a.data
+			f.data, f.parts = f.data || a.data, f.parts || a.parts
 			f.weights |= a.weights
 		}
 		switch n.Op {
@@ -53,6 +54,8 @@ func (w *walker) factsOf() map[*Node]fact {
 			f.zero = w.startsAtZero(n)
 		case "schedule":
 			f.off = w.offByDefault(n)
+		case "apply", "route", "scan":
+			f.parts = true
 		default:
 			infer(n, in, &f)
 		}
@@ -102,14 +105,14 @@ func infer(n *Node, in []fact, f *fact) {
 		}
 		f.turned = union(in[1].turned, in[2].turned)
 	case "softmax":
-		f.atLeast0, f.positive = true, len(in[0].infinite) == 0
+		f.atLeast0, f.positive = true, len(in[0].infinite) == 0 && !in[0].parts
 	case "top":
 		f.atLeast0, f.marks, f.chosen = true, true, n
 	case "pos":
 		f.linear, f.zero = in[0].linear, in[0].zero
 		f.turned = union(in[0].turned, n.On)
 	case "exp", "sigmoid":
-		f.atLeast0, f.positive, f.turned = true, len(in[0].infinite) == 0, in[0].turned
+		f.atLeast0, f.positive, f.turned = true, len(in[0].infinite) == 0 && !in[0].parts, in[0].turned
 	case "silu", "gelu", "tanh", "sign", "square", "abs", "relu", "sqrt":
 		f.zero, f.off, f.turned, f.chosen = in[0].zero, in[0].off, in[0].turned, in[0].chosen
 		f.atLeast0 = n.Op == "square" || n.Op == "abs" || n.Op == "relu" || n.Op == "sqrt" || in[0].atLeast0
@@ -146,6 +149,9 @@ func inferProduct(n *Node, in []fact, f *fact) {
 		f.zero, f.off = a.zero || b.zero, a.off || b.off
 	} else {
 		f.zero, f.off = a.zero, a.off
+	}
+	if f.zero {
+		f.linear = 0 // the slope may be 0
 	}
 	same := n.Args[0] == n.Args[1]
 	f.positive = a.positive && b.positive

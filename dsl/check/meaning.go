@@ -41,7 +41,7 @@ func (w *walker) checkMeaning() {
 // notNumber reports operations that certainly meet what they give no number for (E223, E309).
 func (w *walker) notNumber(n *Node, in []fact) *diag.Diagnostic {
 	holds := func(i int, why string) *diag.Diagnostic {
-		return diag.New("E223", n.Span, why, "`%s` meets −∞ here", sign(n.Op)).
+		return diag.New("E223", n.Span, why, "`%s` meets −∞ here", written(n.Op)).
 			Note(n.Args[i].Span, "entries of this may be −∞").
 			Helpf("`softmax`, `max`, `top`, `exp`, `sigmoid`, `relu`, `where` and sums with finite values take −∞")
 	}
@@ -328,8 +328,8 @@ func (w *walker) weightNames(set weights) string {
 	return strings.Join(names, " and ")
 }
 
-// sign is how people write an operation.
-func sign(op string) string {
+// written is how people write an operation.
+func written(op string) string {
 	for symbol, name := range elementwiseOps {
 		if name == op {
 			return symbol
