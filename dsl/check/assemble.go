@@ -218,25 +218,50 @@ func (c *checker) data(t *Table) *Data {
 		c.report(diag.New("E508", rs["sources"].at, "", "`%s` has nothing to train on", t.Name).Helpf("sources: gosource(), text(…), jsonl(…), parquet(…), shards(…)"))
 		return nil
 	}
-	for i, v := range list {
-		r, isRecord := v.(*Record)
-		if !isRecord || r.Type != "source" {
-			c.report(diag.New("E300", rs["sources"].at, "", "item %d of `sources` must be a source but is %s", i, typeName(v)))
-			return nil
-		}
-		s := Source{Kind: r.Builder, Span: r.span, Path: textOf(r.Attrs["path"]), Field: textOf(r.Attrs["field"]) + textOf(r.Attrs["column"])}
-		s.Weight, _ = number(r.Attrs["weight"])
-		d.Sources = append(d.Sources, s)
+	if d.Sources = c.sourceList(list, rs["sources"].at, "sources"); d.Sources == nil {
+		return nil
 	}
 	k := rs["tokenizer"].value.(*Record)
 	d.Tokenizer = Tokenizer{Kind: k.Builder, Path: textOf(k.Attrs["path"]), Vocab: 256, Span: k.span}
 	if n, isWhole := whole(k.Attrs["vocab"]); isWhole {
 		d.Tokenizer.Vocab = int(n)
 	}
+	switch train := k.Attrs["train"].(type) {
+	case *Record:
+		d.Tokenizer.Train = []Source{sourceOf(train)}
+	case List:
+		if len(train) == 0 {
+			c.report(diag.New("E508", k.span, "", "the tokenizer has nothing to train on: `train` is empty"))
+			return nil
+		}
+		if d.Tokenizer.Train = c.sourceList(train, k.span, "train"); d.Tokenizer.Train == nil {
+			return nil
+		}
+	}
 	if !ok {
 		return nil
 	}
 	return d
+}
+
+// sourceList gives the sources of a list; nil, with a report at the place of the list, if an item is something else.
+func (c *checker) sourceList(list List, at diag.Span, name string) []Source {
+	var sources []Source
+	for i, v := range list {
+		r, isRecord := v.(*Record)
+		if !isRecord || r.Type != "source" {
+			c.report(diag.New("E300", at, "", "item %d of `%s` must be a source but is %s", i, name, typeName(v)))
+			return nil
+		}
+		sources = append(sources, sourceOf(r))
+	}
+	return sources
+}
+
+func sourceOf(r *Record) Source {
+	s := Source{Kind: r.Builder, Span: r.span, Path: textOf(r.Attrs["path"]), Field: textOf(r.Attrs["field"]) + textOf(r.Attrs["column"])}
+	s.Weight, _ = number(r.Attrs["weight"])
+	return s
 }
 
 func textOf(v Value) string { t, _ := v.(Text); return string(t) }

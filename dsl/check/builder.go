@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 
@@ -416,7 +417,7 @@ func (c *checker) checkRecord(r *Record) bool {
 	case "gosource", "text", "jsonl", "parquet", "shards":
 		return positive("weight")
 	case "bpe":
-		return positive("vocab")
+		return positive("vocab") && c.checkBPE(r)
 	case "fp8":
 		return positive("promote_every") && c.checkTile(r, "act_tile") && c.checkTile(r, "weight_tile")
 	}
@@ -450,6 +451,30 @@ func (c *checker) checkBetas(r *Record) bool {
 	}
 	return true
 }
+
+// checkBPE wants a file or texts to train on, one of the two.
+func (c *checker) checkBPE(r *Record) bool {
+	path, train := r.Attrs["path"], r.Attrs["train"]
+	const help = "`bpe(\"tokenizer.json\", vocab = …)` reads Hugging Face's file, `bpe(train = gosource(), vocab = …)` trains one on a source"
+	switch {
+	case isNone(path) && isNone(train):
+		c.report(diag.New("E104", r.span, "", "`bpe` needs `path` or `train`").Helpf(help))
+		return false
+	case isNone(train):
+		return true
+	case !isNone(path) && !isOpen(path) && !isOpen(train):
+		d := diag.New("E102", r.given.spans["train"], "", "`bpe` takes `path` or `train`, not both").Helpf(help)
+		c.report(d.Note(r.given.spans["path"], "the file is given here"))
+		return false
+	}
+	if n, ok := whole(r.Attrs["vocab"]); ok && (n < leastBPE || n > mostBPE) {
+		return c.outOfRange(r, "vocab", fmt.Sprintf("from %d, the bytes, to %d for a tokenizer to train", leastBPE, mostBPE))
+	}
+	return true
+}
+
+// The least and the most entries of a tokenizer to train.
+const leastBPE, mostBPE = 256, 1 << 24
 
 func (c *checker) checkTile(r *Record, name string) bool {
 	l, _ := r.Attrs[name].(List)

@@ -84,10 +84,12 @@ type Source struct {
 	Span   diag.Span
 }
 
-// Tokenizer is "bytes" (256 entries) or "bpe" (a tokenizer.json).
+// Tokenizer is "bytes" (256 entries) or "bpe": a tokenizer.json, or one to be trained on the texts of Train, in which a text counts once
+// whatever its source's weight.
 type Tokenizer struct {
 	Kind  string
-	Path  string
+	Path  string   // "" where Train says what to train on
+	Train []Source // empty where Path names a file
 	Vocab int
 	Span  diag.Span
 }

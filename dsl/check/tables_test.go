@@ -72,6 +72,14 @@ func TestReplacedCells(t *testing.T) {
 			return r.Model.Norm.Attrs["eps"] == Float(1e-6) && r.Stages[0].Model.Norm.Attrs["eps"] == Float(0.5)
 		}},
 		{"data.tokenizer=bpe(\"t.json\", vocab = 256)", func(r *Recipe) bool { return r.Data.Tokenizer.Path == "t.json" }},
+		{"data.tokenizer=bpe(train = gosource(), vocab = 256)", func(r *Recipe) bool {
+			k := r.Data.Tokenizer
+			return k.Path == "" && len(k.Train) == 1 && k.Train[0].Kind == "gosource"
+		}},
+		{"data.tokenizer=bpe(train = [text(\"a\"), jsonl(\"b\", field = \"c\")], vocab = 256)", func(r *Recipe) bool {
+			k := r.Data.Tokenizer.Train
+			return len(k) == 2 && k[0].Path == "a" && k[1].Kind == "jsonl" && k[1].Field == "c"
+		}},
 		{"data.sources[0].weight=2", func(r *Recipe) bool { return r.Data.Sources[0].Weight == 2 && r.Data.Sources[0].Path == "x" }},
 	} {
 		sets := []string{x.set}
@@ -185,6 +193,13 @@ func TestWrongTables(t *testing.T) {
 		{"sources = [text(\"x\")]", "sources = [text()]", "E104", "`text` needs `path`"},
 		{"sources = [text(\"x\")]", "sources = [5]", "E300", "item 0 of `sources` must be a source"},
 		{"tokenizer = bytes()", "tokenizer = bpe(\"t\", vocab = 7)", "E502", "the tokenizer has 7 entries"},
+		{"tokenizer = bytes()", "tokenizer = bpe(vocab = 256)", "E104", "`bpe` needs `path` or `train`"},
+		{"tokenizer = bytes()", "tokenizer = bpe(\"t\", vocab = 256, train = gosource())", "E102", "`bpe` takes `path` or `train`, not both"},
+		{"tokenizer = bytes()", "tokenizer = bpe(vocab = 256, train = [])", "E508", "the tokenizer has nothing to train on"},
+		{"tokenizer = bytes()", "tokenizer = bpe(vocab = 256, train = [gosource(), 5])", "E300", "item 1 of `train` must be a source"},
+		{"tokenizer = bytes()", "tokenizer = bpe(vocab = 256, train = \"x\")", "E300", "`train` must be a source"},
+		{"tokenizer = bytes()", "tokenizer = bpe(vocab = 255, train = gosource())", "E303", "`vocab` must be from 256, the bytes, to 16777216"},
+		{"stages = [t]", "stages = [t]\n  data.tokenizer = bpe(\"t\", vocab = 256)\n  data.tokenizer.train = gosource()", "E102", "not both"},
 		{"tokenizer = bytes()", "tokenizer = bytes()\n  held_out = 1", "E303", "a share from 0 to below 1"},
 		{"recipe r {", "recipe r from m {", "E300", "`r` must be made from a recipe section"},
 		{"recipe r {", "recipe r from r {", "E100", "nothing here is called `r`"},
