@@ -13,7 +13,7 @@ import (
 func (r *Report) WriteProfile(out io.Writer) error {
 	for i := range r.Parts {
 		p := &r.Parts[i]
-		runs := float64(p.Runs + 1)
+		runs := p.profiled()
 		total := time.Duration(0)
 		for _, o := range p.Stats.Profile {
 			total += o.Time
@@ -38,6 +38,16 @@ func (r *Report) WriteProfile(out io.Writer) error {
 	return nil
 }
 
+// profiled is how many runs the profile holds: those that were measured, the warm-up, and what a program did before, as the reading of
+// a prompt.
+func (p *Part) profiled() float64 {
+	calls := 0
+	for _, o := range p.Stats.Profile {
+		calls += o.Calls
+	}
+	return float64(calls) / float64(max(p.Stats.Kernels, 1))
+}
+
 // WriteTrace writes the mean run of each part as Chrome trace events (chrome://tracing, Perfetto): a row a part, an event a kind of
 // operation, one after the other, most time first.
 func (r *Report) WriteTrace(out io.Writer) error {
@@ -54,7 +64,7 @@ func (r *Report) WriteTrace(out io.Writer) error {
 	for i := range r.Parts {
 		p := &r.Parts[i]
 		events = append(events, event{Name: "thread_name", Phase: "M", Process: 1, Thread: i + 1, Args: map[string]any{"name": p.Name + " " + p.Size}})
-		runs, at := float64(p.Runs+1), 0.0
+		runs, at := p.profiled(), 0.0
 		for _, o := range p.Stats.Profile {
 			d := o.Time.Seconds() * 1e6 / runs
 			events = append(events, event{o.Op, "X", at, d, 1, i + 1, map[string]any{
