@@ -26,6 +26,9 @@ type attentionTask struct {
 	counts, merged [AttentionDims]int
 	rows           int // queries times merged indices
 	block, blocks  int // rows of a part, parts of a set of rows
+
+	slices  int       // of the keys of each part; see attention_slices.go
+	partial []float32 // what the slices leave, if there are several
 }
 
 // AttentionForward computes out, and the logarithm of the sum of the
@@ -49,7 +52,11 @@ func AttentionForward(p *Pool, a *Attention, out, lse AttentionTensor) {
 	for _, count := range t.counts {
 		outer *= count
 	}
-	p.run(outer*t.blocks, t)
+	t.cutKeys(p.Threads(), outer*t.blocks)
+	p.run(outer*t.blocks*t.slices, t)
+	if t.slices > 1 {
+		t.addSlices(outer * t.blocks)
+	}
 	*t = attentionTask{}
 }
 
@@ -84,9 +91,12 @@ func (t *attentionTask) plan(threads int) {
 	t.blocks = (t.rows + t.block - 1) / t.block
 }
 
-// Do computes one block of rows of one index of the outer axes.
+// Do computes one block of rows of one index of the outer axes, for one slice
+// of the keys.
 func (t *attentionTask) Do(part, worker int) {
 	a := &t.a
+	whole := part
+	part /= t.slices
 	index := part / t.blocks
 	first := part % t.blocks * t.block
 	rows := min(t.block, t.rows-first)
@@ -116,12 +126,12 @@ func (t *attentionTask) Do(part, worker int) {
 		stride:  stride, rows: rows, first: first, depth: depth,
 	}
 	t.readQueries(&s, index)
-	clear(s.sums)
-	clear(s.total)
-	for r := range s.largest {
-		s.largest[r] = float32(math.Inf(-1))
-	}
 	low, high := t.limitsOf(first, first+rows)
+	if t.slices > 1 {
+		t.carvePartial(&s, whole)
+		low, high = t.slice(whole%t.slices, low, high)
+	}
+	s.clear()
 	for key := low; key < high; key += keys {
 		count := min(keys, high-key)
 		if narrow {
@@ -130,7 +140,9 @@ func (t *attentionTask) Do(part, worker int) {
 			t.tile(&s, index, key, count)
 		}
 	}
-	t.writeRows(&s, index)
+	if t.slices == 1 {
+		t.writeRows(&s, index)
+	}
 }
 
 // attentionTile is the scratch memory of one part.

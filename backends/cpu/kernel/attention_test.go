@@ -38,6 +38,9 @@ var attentionCases = []attentionCase{
 	{name: "decode", counts: [4]int{1, 2, 1, 4}, queries: 1, keys: 700, widths: []int{16}, values: 16, causal: true, offset: 699},
 	{name: "decode grouped", counts: [4]int{1, 2, 2, 5}, sharing: [4]string{"", "", "", "krv"}, queries: 1, keys: 600, widths: []int{16}, values: 12, causal: true, offset: 540},
 	{name: "decode absorbed", counts: [4]int{1, 1, 1, 40}, sharing: [4]string{"", "", "", "krv"}, queries: 2, keys: 300, widths: []int{32, 8}, values: 32, causal: true, offset: 298},
+	{name: "decode one latent for all", counts: [4]int{1, 1, 1, 8}, sharing: [4]string{"", "", "", "krv"}, queries: 1, keys: 1300, widths: []int{32, 8}, values: 32, causal: true, offset: 1250},
+	{name: "decode one head in a window", counts: [4]int{1, 1, 1, 1}, queries: 1, keys: 700, widths: []int{24}, values: 20, causal: true, offset: 690, window: 300},
+	{name: "decode where some see nothing", counts: [4]int{1, 1, 1, 2}, sharing: [4]string{"", "", "", "krv"}, queries: 4, keys: 400, widths: []int{16}, values: 0, causal: true, offset: -2},
 	{name: "strided features", counts: [4]int{1, 1, 1, 2}, sharing: [4]string{"", "", "", "r"}, queries: 21, keys: 19, widths: []int{7, 4}, values: 9, causal: true, features: true},
 	{name: "decode with strided features", counts: [4]int{1, 1, 1, 2}, queries: 1, keys: 90, widths: []int{7}, values: 9, features: true},
 	{name: "no features", counts: [4]int{1, 1, 1, 2}, queries: 9, keys: 11, widths: []int{0}, values: 3},
@@ -245,6 +248,8 @@ func BenchmarkAttention(b *testing.B) {
 		{name: "short", counts: [4]int{1, 16, 1, 4}, queries: 128, keys: 128, widths: []int{32}, values: 32, causal: true},
 		{name: "wide", counts: [4]int{1, 1, 1, 2}, queries: 2048, keys: 2048, widths: []int{128, 64}, values: 128, causal: true},
 		{name: "decode", counts: [4]int{1, 1, 2, 8}, sharing: [4]string{"", "", "", "kv"}, queries: 1, keys: 4096, widths: []int{128}, values: 128, causal: true, offset: 4095},
+		{name: "decode latent 192", counts: [4]int{1, 1, 1, 8}, sharing: [4]string{"", "", "", "krv"}, queries: 1, keys: 192, widths: []int{128, 32}, values: 128, causal: true, offset: 191},
+		{name: "decode latent 4096", counts: [4]int{1, 1, 1, 8}, sharing: [4]string{"", "", "", "krv"}, queries: 1, keys: 4096, widths: []int{128, 32}, values: 128, causal: true, offset: 4095},
 	} {
 		a := c.attention()
 		p := newPool(b, 0)
