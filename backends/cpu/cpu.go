@@ -12,25 +12,44 @@ import (
 
 	"forge/backends"
 	"forge/backends/cpu/kernel"
+	"forge/backends/machine"
 	"forge/backends/plan"
 	"forge/compiler/graph"
 	"forge/compiler/op"
 )
 
 type backend struct {
-	pool *kernel.Pool
+	pool   *kernel.Pool
+	memory machine.Memory
+}
+
+// MostThreads is how many threads a backend can have.
+const MostThreads = 1024
+
+// Options of a backend. The zero value is the usual one.
+type Options struct {
+	Threads int // 0 or less: as many as the process may use at once
+	// Memory bounds what storages and values may take together, in bytes; 0: what the machine and the process's control
+	// groups allow.
+	Memory int64
 }
 
 // New starts a backend with a number of threads, 0 or less for as many as the process may use. Close stops the threads.
-func New(threads int) (backends.Backend, error) {
-	const most = 1024
-	if threads > most {
-		return nil, fmt.Errorf("cpu: %d threads, at most %d are possible", threads, most)
+func New(threads int) (backends.Backend, error) { return Open(Options{Threads: threads}) }
+
+// Open starts a backend. Close stops its threads.
+func Open(o Options) (backends.Backend, error) {
+	if o.Threads > MostThreads {
+		return nil, fmt.Errorf("cpu: %d threads, at most %d are possible", o.Threads, MostThreads)
 	}
 	if err := kernel.EnvironmentFault(); err != nil {
 		return nil, err
 	}
-	return &backend{pool: kernel.NewPool(threads)}, nil
+	memory := machine.Limit()
+	if o.Memory > 0 {
+		memory = machine.Given(o.Memory)
+	}
+	return &backend{kernel.NewPool(o.Threads), memory}, nil
 }
 
 func (b *backend) Name() string { return "cpu" }
@@ -40,10 +59,10 @@ func (b *backend) Device() string {
 	if n := b.pool.Threads(); n > 1 {
 		threads = fmt.Sprintf("%d threads", n)
 	}
-	return fmt.Sprintf("%s, %s, %s", processor(), kernel.CurrentLevel(), threads)
+	return fmt.Sprintf("%s, %s, %s", machine.Processor(), kernel.CurrentLevel(), threads)
 }
 
-func (b *backend) NewStore() backends.Store { return &store{storages: map[string]*storage{}} }
+func (b *backend) NewStore() backends.Store { return &store{storages: map[string]*storage{}, memory: b.memory} }
 
 func (b *backend) Close() error {
 	b.pool.Close()

@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"forge/backends"
+	"forge/backends/machine"
 	"forge/compiler/graph"
 	"forge/compiler/op"
 )
 
 // TestTooLarge: what does not fit into memory is an error, not the end of the process.
 func TestTooLarge(t *testing.T) {
-	if memorySize() > 1<<50 {
+	if machine.Limit().Bytes > 1<<50 {
 		t.Skip("the system does not tell how much memory there is")
 	}
 	b, err := New(1)

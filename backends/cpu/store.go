@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"unsafe"
 
+	"forge/backends/machine"
 	"forge/compiler/op"
 )
 
@@ -12,6 +13,7 @@ type store struct {
 	names    []string
 	storages map[string]*storage
 	size     int64 // values in all
+	memory   machine.Memory
 }
 
 type storage struct {
@@ -27,7 +29,7 @@ func (s *store) Create(name string, t op.Type) error {
 		return nil
 	}
 	shape := append(op.Shape{}, t.Shape...)
-	if err := checkMemory("storage "+name+" with those before it", int64(shape.Size()), s.size); err != nil {
+	if err := tooLarge(s.memory, "storage "+name+" with those before it", int64(shape.Size()), s.size); err != nil {
 		return err
 	}
 	s.size += int64(shape.Size())
