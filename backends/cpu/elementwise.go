@@ -116,6 +116,9 @@ func (c *compilation) elementwise(e *op.Expr, out tensor, in []tensor) (call, er
 	k.units = k.chunks * ((k.rows + k.perTile - 1) / k.perTile)
 	entries := float64(k.rows) * float64(k.width)
 	k.parts = c.parts(k.units, entries/float64(max(k.units, 1))*(0.3+0.25*float64(len(k.code.body))))
+	if s := k.small(); s != nil {
+		return s, nil
+	}
 	k.files = make([][][]float32, c.pool.Threads())
 	for w := range k.files {
 		k.files[w] = make([][]float32, k.code.count)

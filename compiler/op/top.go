@@ -46,6 +46,7 @@ var Top = Define(Op{
 		{Name: "of experts", Attrs: TopAttrs{1, 3}, In: []Type{floats(7, 9)}},
 		{Name: "middle axis", Attrs: TopAttrs{1, 2}, In: []Type{floats(2, 5, 3)}},
 		{Name: "all", Attrs: TopAttrs{0, 1}, In: []Type{floats(1)}},
+		{Name: "many", Attrs: TopAttrs{1, 21}, In: []Type{floats(3, 40)}},
 		{Name: "ties", Attrs: TopAttrs{1, 2}, In: []Type{floats(3, 5)},
 			Fill: fill(map[int]func(Type, func() float64) []float64{0: values(1, 2, 2, 2, 0, 1, 1, 1, 1, 1, 0, 0, 3, 0, 0)})},
 		{Name: "masked groups", Attrs: TopAttrs{1, 3}, In: []Type{floats(1, 4)},
