@@ -58,28 +58,36 @@ func (def *BlockDef) outside() bool {
 
 func (def *BlockDef) param(name string) *Param { return paramNamed(def.Params, name) }
 
-// build interns a block with all its attributes (no views among them) and checks the rules of its `require` lines. spans has the
-// places of the attributes that were given. It gives nil if a rule does not hold, or if the definition itself has faults.
+// build interns a block with all its attributes (no views among them) and checks the rules of its `require` lines, unless it is a
+// draft. spans has the places of the attributes that were given. It gives nil if a rule does not hold, or if the definition itself has
+// faults.
 func (c *checker) build(def *BlockDef, attrs map[string]Value, spans map[string]diag.Span, at diag.Span) *Built {
 	c.checkBlock(def)
 	if def.bad {
 		return nil
 	}
 	k := strconv.Itoa(def.id) + " " + attrsKey(attrs)
-	if b, known := c.built[k]; known {
-		return b
+	b := c.built[k]
+	if b == nil {
+		b = &Built{Def: def, Attrs: attrs, Span: at, ID: c.nextID, c: c, spans: spans}
+		c.nextID++
+		c.built[k] = b
 	}
-	b := &Built{Def: def, Attrs: attrs, Span: at, ID: c.nextID, c: c, spans: spans}
-	w := newWalker(c, def, b)
-	if !w.requires(false) {
-		if c.quiet == 0 {
-			c.built[k] = nil // reported: not again at the next place
-		}
+	if !c.drafting && !c.rulesHold(b) {
 		return nil
 	}
-	c.nextID++
-	c.built[k] = b
 	return b
+}
+
+// rulesHold checks the rules of a built block's `require` lines, once: a rule that does not hold is reported at one place only.
+func (c *checker) rulesHold(b *Built) bool {
+	if b.rules == unchecked {
+		b.broken = !newWalker(c, b.Def, b).requires(false)
+		if !b.broken || c.quiet == 0 {
+			b.rules = checked
+		}
+	}
+	return !b.broken
 }
 
 // maxParts bounds how deeply parts stand within parts.
@@ -156,8 +164,8 @@ func (c *checker) checkBlock(def *BlockDef) {
 		return
 	}
 	def.state = checking
-	quiet := c.quiet
-	c.quiet = 0 // whoever asks first, a definition's faults are reported
+	quiet, drafting := c.quiet, c.drafting
+	c.quiet, c.drafting = 0, false // whoever asks first, a definition's faults are reported
 	before := len(c.diags)
 	if c.checkHeader(def) {
 		c.checkReadings(def)
@@ -167,7 +175,7 @@ func (c *checker) checkBlock(def *BlockDef) {
 			def.bad = true
 		}
 	}
-	c.quiet = quiet
+	c.quiet, c.drafting = quiet, drafting
 	def.state = checked
 }
 

@@ -22,6 +22,9 @@ type Built struct {
 	spans  map[string]diag.Span // where attributes were written, of those that were given
 	bodies []*Body              // one for each list of argument axes
 	view   *view                // set in the cells of tables only
+
+	rules  checkState // of the `require` lines on attributes
+	broken bool       // one of them does not hold
 }
 
 // Body is a built block applied to arguments with given axes: its equations with all axes known. Equal applications share one

@@ -52,6 +52,8 @@ type checker struct {
 	depth int  // of evaluation, against deep nesting
 	busy  []busyCell
 
+	drafting bool // a value is being changed: rules are checked when all changes are in place
+
 	axisAt  map[*Axis]diag.Span // where the size of an axis was written
 	built   map[string]*Built   // interned, by key
 	nextID  int

@@ -89,7 +89,10 @@ func (c *checker) namedInTable(name string) bool {
 func (a *assembly) ineffective() {
 	patches := a.table.patches
 	for i, p := range patches {
-		again := func(q *patch) bool { return pathText(q.path) == pathText(p.path) } // it was replaced in its turn
+		again := func(q *patch) bool { // it was replaced in its turn, by itself or with all around it
+			n := len(q.path)
+			return n <= len(p.path) && pathText(q.path) == pathText(p.path[:n])
+		}
 		if slices.ContainsFunc(patches[i+1:], again) {
 			continue
 		}

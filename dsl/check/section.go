@@ -350,6 +350,9 @@ func (t *Table) result(c *checker, name string) *result {
 		c.changed(t, name)
 	}()
 
+	changes := t.changesOf(c, name)
+	drafting := c.drafting
+	c.drafting = len(changes) > 0
 	var raw string
 	switch {
 	case k == nil:
@@ -367,17 +370,12 @@ func (t *Table) result(c *checker, name string) *result {
 	}
 	// A train section's `model` is the recipe's: what is changed in it waits for that.
 	if !(t.Kind.Name == "train" && name == "model" && isNone(r.value)) {
-		for _, q := range t.patches {
-			if q.path[0].name == name {
-				r.value = c.patch(r.value, q.path[1:], q, &cellScope{c, t, name, q.env})
-				if len(q.path) == 1 {
-					r.key = q.key
-				} else {
-					r.changedBy(q.key)
-				}
-			}
+		r.value = c.changedValue(r.value, changes)
+		for _, q := range changes {
+			r.changedBy(q.key)
 		}
 	}
+	c.drafting = drafting
 	if p != nil {
 		r.value = c.fit(r.value, p.Type, name, r.at, raw)
 	} else if a, ok := r.value.(*Any); ok {
@@ -443,124 +441,4 @@ func (c *checker) cellCircle(t *Table, name string) {
 		d.Note(b.keySpan(), text, b.name)
 	}
 	c.report(d)
-}
-
-// callTable evaluates `table(cell = value, …)`: the same table with these cells replaced.
-func (c *checker) callTable(sc scope, t *Table, x *dsl.Call) Value {
-	n := t.copyOf(c)
-	for _, a := range x.Args {
-		if a.Name.Name == "" {
-			return c.fail(diag.New("E109", a.Span, "", "the cells of a section are given by name").Helpf("write `%s(name = value)`", t.Name))
-		}
-		if t.cells[a.Name.Name] == nil && paramNamed(t.Kind.Params, a.Name.Name) == nil {
-			return c.noSetting(t, a.Name)
-		}
-		n.replace(&cell{name: a.Name.Name, let: paramNamed(t.Kind.Params, a.Name.Name) == nil, value: a.Value,
-			env: env{module: t.module, outer: sc}, key: a.Name.Span})
-	}
-	return n
-}
-
-// with is the table with what lies at a path replaced.
-func (t *Table) with(c *checker, path []pathStep, p *patch) Value {
-	first := path[0]
-	if first.index != nil {
-		return c.fail(diag.New("E108", first.span, "", "a section has cells, not items"))
-	}
-	setting := paramNamed(t.Kind.Params, first.name) != nil
-	if t.cells[first.name] == nil && !setting {
-		return c.noSetting(t, dsl.Ident{Name: first.name, Span: first.span})
-	}
-	n := t.copyOf(c)
-	if len(path) == 1 {
-		n.replace(&cell{name: first.name, let: !setting, value: p.value, env: p.env, key: p.key})
-		return n
-	}
-	n.patches = append(n.patches, &patch{path: path, value: p.value, env: p.env, key: p.key})
-	return n
-}
-
-// patch replaces what lies at a path inside a value. What is replaced must exist; a path creates nothing.
-func (c *checker) patch(v Value, path []pathStep, p *patch, sc scope) Value {
-	if isOpen(v) {
-		return v
-	}
-	if len(path) == 0 {
-		c.used[p.key] = true
-		return c.eval(sc, p.value)
-	}
-	step := path[0]
-	if t, ok := v.(*Table); ok {
-		return t.with(c, path, p)
-	}
-	if step.index != nil {
-		l, ok := v.(List)
-		if !ok {
-			return c.fail(diag.New("E108", step.span, "", "the path asks for an item, but there is %s", typeName(v)))
-		}
-		n := c.eval(sc, step.index)
-		if isOpen(n) {
-			return n
-		}
-		old := c.listItem(l, n, step.span)
-		if isBad(old) {
-			return bad
-		}
-		i, _ := whole(n)
-		item := c.patch(old, path[1:], p, sc)
-		if isOpen(item) {
-			return item
-		}
-		l = append(List{}, l...)
-		l[i] = item
-		return l
-	}
-	id := dsl.Ident{Name: step.name, Span: step.span}
-	switch v := v.(type) {
-	case *Built:
-		q := paramNamed(v.Def.Params, step.name)
-		if q == nil {
-			c.noAttribute(v.Def.Name, v.Def.Params, id)
-			return bad
-		}
-		item := c.patchAttribute(v.Attrs[step.name], q, path, p, sc)
-		if isOpen(item) {
-			return item
-		}
-		return c.finishBlock(&viewScope{sc}, v.Def, v.givens().with(step.name, item, p.value.At()), v.Span)
-	case *Record:
-		q := paramNamed(v.builder.Params, step.name)
-		if q == nil {
-			c.noAttribute(v.Builder, v.builder.Params, id)
-			return bad
-		}
-		item := c.patchAttribute(v.Attrs[step.name], q, path, p, sc)
-		if isOpen(item) {
-			return item
-		}
-		return c.finishRecord(v.builder, v.given.with(step.name, item, p.value.At()), v.span)
-	case Nothing:
-		return c.fail(diag.New("E108", step.span, "", "there is nothing to change inside `none`").Helpf("replace the whole value"))
-	}
-	return c.fail(diag.New("E108", step.span, "", "a path can't go into %s", typeName(v)).Helpf("replace the whole value"))
-}
-
-func (c *checker) patchAttribute(old Value, q *Param, path []pathStep, p *patch, sc scope) Value {
-	raw := ""
-	if len(path) == 1 {
-		raw = rawNumber(p.value)
-	}
-	return c.fit(c.patch(old, path[1:], p, sc), q.Type, q.Name, p.value.At(), raw)
-}
-
-// givens are the attributes that were written, all of them for a block that does not say.
-func (b *Built) givens() given {
-	if b.view != nil {
-		return b.view.given
-	}
-	g := given{map[string]Value{}, map[string]diag.Span{}}
-	for n, v := range b.Attrs {
-		g.values[n], g.spans[n] = v, b.spans[n]
-	}
-	return g
 }
