@@ -151,11 +151,11 @@ func countsOf(r *check.Recipe) counts {
 func (a *app) printSummary(r *check.Recipe) {
 	a.printf("%s", r.Summary())
 	if r.Data != nil {
-		var sources []string
-		for _, s := range r.Data.Sources {
-			sources = append(sources, strings.TrimSpace(s.Kind+" "+s.Path))
+		t := r.Data.Tokenizer
+		a.printf("data     %s: %s; tokenizer %s, %s", r.Data.Name, sourceNames(r.Data.Sources), t.Kind, countOf(t.Vocab, "entry", "entries"))
+		if len(t.Train) > 0 {
+			a.printf(", trained on %s when it is first needed", sourceNames(t.Train))
 		}
-		a.printf("data     %s: %s; tokenizer %s, %s", r.Data.Name, joinComma(sources), r.Data.Tokenizer.Kind, countOf(r.Data.Tokenizer.Vocab, "entry", "entries"))
 		if r.Data.HeldOut > 0 {
 			a.printf("; %g%% held out", 100*r.Data.HeldOut)
 		}
@@ -164,6 +164,15 @@ func (a *app) printSummary(r *check.Recipe) {
 	n := countsOf(r)
 	a.printf("memory   %s for weights, gradients and both moments in float32, without what a step computes\n",
 		bytesText(4*float64(n.Params+n.MTPParams)*4))
+}
+
+// sourceNames names sources with their paths.
+func sourceNames(list []check.Source) string {
+	var names []string
+	for _, s := range list {
+		names = append(names, strings.TrimSpace(s.Kind+" "+s.Path))
+	}
+	return joinComma(names)
 }
 
 // bytesText writes an amount of memory in the largest binary unit that keeps it above one.

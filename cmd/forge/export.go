@@ -125,8 +125,10 @@ func (a *app) exportRun(ctx context.Context, o exportOptions) error {
 	defer file.Close()
 	stage := recipe.Stages[len(recipe.Stages)-1]
 	model := &huggingface.Model{Model: stage.Model, Names: recipe.Names, File: file, Context: stage.Seq, Side: map[string]string{}}
-	if recipe.Data != nil && recipe.Data.Tokenizer.Kind == "bpe" {
-		model.Side["tokenizer.json"] = recipe.Data.Tokenizer.Path
+	if recipe.Data != nil {
+		if path := ownTokenizer(checkpoint, recipe.Data.Tokenizer).Path; path != "" {
+			model.Side["tokenizer.json"] = path
+		}
 	}
 	return a.writePublished(o.out, func(options huggingface.Options) error {
 		options.Dtype = o.dtype

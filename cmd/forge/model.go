@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -40,7 +41,7 @@ func (a *app) openTrained(name string) (*trained, error) {
 	if recipe.Data == nil {
 		return nil, fmt.Errorf("the recipe of %s has no data section, and so no tokenizer", checkpoint.Dir)
 	}
-	if t.tokenizer, err = tokenizer.New(recipe.Data.Tokenizer); err != nil {
+	if t.tokenizer, err = a.checkpointTokenizer(context.Background(), checkpoint, recipe.Data.Tokenizer); err != nil {
 		return nil, err
 	}
 	if was := checkpoint.State.TokenizerHash; was != t.tokenizer.Hash() {

@@ -15,7 +15,6 @@ import (
 	"forge/dsl/check"
 	"forge/engine/data"
 	"forge/engine/runs"
-	"forge/engine/tokenizer"
 	"forge/engine/train"
 )
 
@@ -208,7 +207,7 @@ func withoutChoices(sets []string) []string {
 
 // sweepOne trains one run into a folder.
 func (a *app) sweepOne(ctx context.Context, o sweepOptions, r *sweepRun, folder string) (interrupted bool, err error) {
-	tokens, err := tokenizer.New(r.recipe.Data.Tokenizer)
+	tokens, err := a.openTokenizer(ctx, r.recipe.Data.Tokenizer)
 	if err != nil {
 		return false, err
 	}

@@ -67,7 +67,16 @@ func runTrain(ctx context.Context, a *app, o trainOptions) error {
 	if recipe.Data == nil {
 		return fmt.Errorf("the recipe %s has no data section, so there is nothing to train on; give it `data = …`", recipe.Name)
 	}
-	tokens, err := tokenizer.New(recipe.Data.Tokenizer)
+	run, from, err := a.resumeRun(o, recipe)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if run != nil {
+			run.Close()
+		}
+	}()
+	tokens, err := a.resumedTokenizer(ctx, from, recipe.Data.Tokenizer)
 	if err != nil {
 		return err
 	}
@@ -82,11 +91,11 @@ func runTrain(ctx context.Context, a *app, o trainOptions) error {
 		return err
 	}
 	defer backend.Close()
-	run, from, err := a.openRun(o, recipe)
-	if err != nil {
-		return err
+	if run == nil {
+		if run, err = createRun(o, recipe); err != nil {
+			return err
+		}
 	}
-	defer run.Close()
 	a.stdout.live = true
 	result, err := train.Train(ctx, train.Options{
 		Recipe: recipe, Text: recipe.Expand(), Backend: backend, Data: set, Tokenizer: tokens,
@@ -125,27 +134,31 @@ func openData(ctx context.Context, recipe *check.Data, tokens tokenizer.Tokenize
 	}
 }
 
-// openRun makes the run's directory, or opens the one that --resume means.
-func (a *app) openRun(o trainOptions, recipe *check.Recipe) (*runs.Run, *runs.Checkpoint, error) {
-	if o.resume != "" {
-		resumed, err := runs.Resume(o.resume, recipe.Run.Dir, recipe.Name, o.out)
-		if err != nil {
-			return nil, nil, err
-		}
-		if resumed != nil {
-			for _, warning := range resumed.Warnings {
-				a.notef("warning: %s\n", warning)
-			}
-			return resumed.Run, resumed.Checkpoint, nil
-		}
+// resumeRun opens the run that --resume means, and the checkpoint to go on from; nil for a fresh start.
+func (a *app) resumeRun(o trainOptions, recipe *check.Recipe) (*runs.Run, *runs.Checkpoint, error) {
+	if o.resume == "" {
+		return nil, nil, nil
+	}
+	resumed, err := runs.Resume(o.resume, recipe.Run.Dir, recipe.Name, o.out)
+	if err != nil {
+		return nil, nil, err
+	}
+	if resumed == nil {
 		a.notef("no checkpoint to go on from: starting afresh\n")
+		return nil, nil, nil
 	}
+	for _, warning := range resumed.Warnings {
+		a.notef("warning: %s\n", warning)
+	}
+	return resumed.Run, resumed.Checkpoint, nil
+}
+
+// createRun makes the directory of a new run.
+func createRun(o trainOptions, recipe *check.Recipe) (*runs.Run, error) {
 	if o.out != "" {
-		run, err := runs.CreateAt(o.out)
-		return run, nil, err
+		return runs.CreateAt(o.out)
 	}
-	run, err := runs.Create(recipe.Run.Dir, recipe.Name)
-	return run, nil, err
+	return runs.Create(recipe.Run.Dir, recipe.Name)
 }
 
 // trainLines is where the summary and the step lines go: to standard output, unless that is for JSON.

@@ -61,18 +61,14 @@ func (s *source) tokenize(t tokenizer.Tokenizer) error {
 	if t.Hash() == tokenizer.Bytes().Hash() {
 		return nil
 	}
-	dir, err := os.UserCacheDir()
+	dir, err := cacheFolder("tokens")
 	if err != nil {
-		dir = os.TempDir()
+		return fmt.Errorf("no place for the encoded text: %w", err)
 	}
-	dir = filepath.Join(dir, "forge", "tokens")
 	key := sha256.Sum256([]byte(s.sum + " " + t.Hash()))
 	path := filepath.Join(dir, hex.EncodeToString(key[:16])+".tokens")
 	if s.tokens, err = openTokens(path, len(s.documents)); err == nil {
 		return nil
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("no place for the encoded text: %w", err)
 	}
 	if err := s.encode(t, path); err != nil {
 		return fmt.Errorf("encoding the text into %s: %w", path, err)

@@ -23,6 +23,7 @@ const (
 	modelFile     = "model.safetensors"
 	optimizerFile = "optimizer.safetensors"
 	recipeFile    = "recipe.forge"
+	tokenizerFile = "tokenizer.json" // where a token is not a byte
 	stateFile     = "state.json"
 )
 
@@ -58,6 +59,15 @@ func (c *Checkpoint) ModelPath() string { return filepath.Join(c.Dir, modelFile)
 // OptimizerPath is the file of moments.
 func (c *Checkpoint) OptimizerPath() string { return filepath.Join(c.Dir, optimizerFile) }
 
+// TokenizerPath is the file of the tokenizer that the model was trained with; "" if tokens are bytes, or in a checkpoint of a forge
+// that did not keep it.
+func (c *Checkpoint) TokenizerPath() string {
+	if _, kept := c.State.Files[tokenizerFile]; !kept {
+		return ""
+	}
+	return filepath.Join(c.Dir, tokenizerFile)
+}
+
 // Recipe reads the expanded recipe of the run.
 func (c *Checkpoint) Recipe() (string, error) {
 	text, err := os.ReadFile(filepath.Join(c.Dir, recipeFile))
@@ -68,6 +78,7 @@ func (c *Checkpoint) Recipe() (string, error) {
 type Content struct {
 	State     State
 	Recipe    string
+	Tokenizer []byte          // the text of a tokenizer.json; nil: tokens are bytes
 	Weights   []weights.Entry // weights and states
 	Optimizer []weights.Entry // moments
 	Read      func(name string, dst []float32) error
@@ -143,22 +154,27 @@ func (r *Run) writeCheckpoint(dir string, c *Content) (*State, error) {
 	state.Format = format
 	state.Files = map[string]int64{}
 	meta := map[string]string{"format": "forge", "recipe": state.Recipe, "step": strconv.FormatInt(state.Step, 10)}
-	for _, f := range []struct {
+	type content struct {
 		name  string
 		write func(io.Writer) error
-	}{
+	}
+	files := []content{
 		{modelFile, func(w io.Writer) error { return weights.Write(w, c.Weights, meta, c.Read) }},
 		{optimizerFile, func(w io.Writer) error { return weights.Write(w, c.Optimizer, meta, c.Read) }},
 		{recipeFile, func(w io.Writer) error { _, err := io.WriteString(w, c.Recipe); return err }},
-		{stateFile, func(w io.Writer) error {
-			text, err := json.MarshalIndent(&state, "", "  ")
-			if err != nil {
-				return err
-			}
-			_, err = w.Write(append(text, '\n'))
+	}
+	if c.Tokenizer != nil {
+		files = append(files, content{tokenizerFile, func(w io.Writer) error { _, err := w.Write(c.Tokenizer); return err }})
+	}
+	files = append(files, content{stateFile, func(w io.Writer) error {
+		text, err := json.MarshalIndent(&state, "", "  ")
+		if err != nil {
 			return err
-		}},
-	} {
+		}
+		_, err = w.Write(append(text, '\n'))
+		return err
+	}})
+	for _, f := range files {
 		size, err := writeFile(r.disk, filepath.Join(dir, f.name), f.write)
 		if err != nil {
 			return nil, err
@@ -301,7 +317,11 @@ func ReadCheckpoint(dir string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("%s has format %d and this forge reads up to %d; it was written by forge %s", dir, c.State.Format, format, c.State.Forge)
 	}
 	var missing []string
-	for _, name := range []string{modelFile, optimizerFile, recipeFile} {
+	names := []string{modelFile, optimizerFile, recipeFile}
+	if c.TokenizerPath() != "" {
+		names = append(names, tokenizerFile)
+	}
+	for _, name := range names {
 		want, listed := c.State.Files[name]
 		info, err := os.Stat(filepath.Join(dir, name))
 		switch {

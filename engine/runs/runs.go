@@ -3,9 +3,10 @@
 //	recipe.forge                       the expanded recipe, which reproduces the run by itself
 //	run.json                           command, versions, machine, seeds, data checksums
 //	metrics.jsonl                      one object a step
+//	tokenizer.json                     the tokenizer, where a token is not a byte
 //	samples.txt, log.txt
 //	checkpoints/index.json             which checkpoints there are, the latest and the best
-//	checkpoints/step-000500/           model.safetensors, optimizer.safetensors, recipe.forge, state.json
+//	checkpoints/step-000500/           model.safetensors, optimizer.safetensors, recipe.forge, tokenizer.json, state.json
 //
 // In flow texts and tensors; out flow files, and, on resuming, the checkpoint to go on from. A checkpoint is written beside the
 // others under another name, synced, and renamed when it is whole: whenever the machine stops or the disk is full, the older ones
@@ -170,6 +171,11 @@ func (r *Run) WriteRecipe(text string) error {
 func (r *Run) Recipe() (string, error) {
 	text, err := os.ReadFile(filepath.Join(r.Dir, "recipe.forge"))
 	return string(text), err
+}
+
+// WriteTokenizer writes tokenizer.json.
+func (r *Run) WriteTokenizer(text []byte) error {
+	return replaceFile(r.disk, filepath.Join(r.Dir, tokenizerFile), text)
 }
 
 // WriteInfo writes run.json.

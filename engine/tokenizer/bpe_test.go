@@ -207,7 +207,7 @@ func BenchmarkTrain(b *testing.B) {
 	text := opticks(b)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		if _, err := Train(func(yield func([]byte, error) bool) { yield(text, nil) }, 4096, ""); err != nil {
+		if _, err := Train(func(yield func([]byte, error) bool) { yield(text, nil) }, TrainOptions{Vocab: 4096}); err != nil {
 			b.Fatal(err)
 		}
 	}

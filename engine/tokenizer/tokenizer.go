@@ -7,7 +7,9 @@ package tokenizer
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"forge/dsl/check"
 )
@@ -29,14 +31,18 @@ type Tokenizer interface {
 	Decode(dst []byte, tokens ...int32) []byte
 }
 
-// Open gives the tokenizer of a recipe. For `bpe`, whose file may have fewer tokens than the recipe says (tables are often padded),
-// Vocab is the recipe's. A file that does not exist is an error that wraps fs.ErrNotExist: Train makes one.
+// Open gives the tokenizer of a recipe that needs no training: bytes, or a file. The file may have fewer tokens than the recipe says
+// (tables are often padded): Vocab is the recipe's. A file that does not exist is an error that wraps fs.ErrNotExist.
 func Open(t check.Tokenizer) (Tokenizer, error) {
 	switch t.Kind {
 	case "bytes":
 		return Bytes(), nil
 	case "bpe":
 		b, err := ReadFile(t.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s: %w; put Hugging Face's tokenizer.json there (a path is relative to where forge runs), or have one trained: "+
+				"`bpe(train = gosource(), vocab = %d)`", t.Span, err, t.Vocab)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t.Span, err)
 		}
@@ -48,9 +54,6 @@ func Open(t check.Tokenizer) (Tokenizer, error) {
 	}
 	return nil, fmt.Errorf("%s: forge has no tokenizer `%s`; write `bytes()` or `bpe(path, vocab)`", t.Span, t.Kind)
 }
-
-// New is Open.
-func New(t check.Tokenizer) (Tokenizer, error) { return Open(t) }
 
 // Bytes is the tokenizer whose tokens are the 256 bytes. It encodes any input, also what is no UTF-8, and gives it back exactly.
 func Bytes() Tokenizer { return byteTokenizer{} }

@@ -26,19 +26,31 @@ type Training struct {
 // BytesPerToken is the compression of the documents, 1 for tokens that are bytes.
 func (t Training) BytesPerToken() float64 { return float64(t.Bytes) / float64(max(t.Tokens, 1)) }
 
-// Train makes a byte-level tokenizer from documents: the 256 bytes, and then as many merges as vocab leaves room for, each of the
+// TrainOptions are what Train makes.
+type TrainOptions struct {
+	Vocab   int    // the most tokens, at least 256
+	Pattern string // cuts texts into pieces; "" is DefaultPattern
+	// Progress is called with the merges made of those that there is room for, once for each; an error that it returns ends the
+	// training. nil: nobody asks.
+	Progress func(done, all int) error
+}
+
+// Train makes a byte-level tokenizer from documents: the 256 bytes, and then as many merges as Vocab leaves room for, each of the
 // pair that is the most frequent at that moment (Sennrich et al. 2016, algorithm 1) and, of those, the one whose tokens are older.
 // The same documents give the same tokenizer, in any order of the documents, and the merges are those of Hugging Face's trainer.
-// Pairs that occur once are left alone, so few documents make fewer tokens than vocab. No special tokens are added: text that was
-// trained on has none. pattern "" is DefaultPattern. The first error of docs ends the training.
-func Train(docs iter.Seq2[[]byte, error], vocab int, pattern string) (*BPE, error) {
-	if vocab < 256 || vocab > maxTokens {
-		return nil, fmt.Errorf("a byte-level vocabulary has at least the 256 bytes, and at most %d tokens; %d is not possible", maxTokens, vocab)
+// Pairs that occur once are left alone, so few documents make fewer tokens than Vocab. No special tokens are added: text that was
+// trained on has none. A document may be overwritten when the next is asked for; the first error of docs ends the training.
+func Train(docs iter.Seq2[[]byte, error], o TrainOptions) (*BPE, error) {
+	if o.Vocab < 256 || o.Vocab > maxTokens {
+		return nil, fmt.Errorf("a byte-level vocabulary has at least the 256 bytes, and at most %d tokens; %d is not possible", maxTokens, o.Vocab)
 	}
-	if pattern == "" {
-		pattern = DefaultPattern
+	if o.Pattern == "" {
+		o.Pattern = DefaultPattern
 	}
-	m, err := newMatcher(pattern)
+	if o.Progress == nil {
+		o.Progress = func(int, int) error { return nil }
+	}
+	m, err := newMatcher(o.Pattern)
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +58,10 @@ func Train(docs iter.Seq2[[]byte, error], vocab int, pattern string) (*BPE, erro
 	if err := t.count(docs, splitter{matcher: m, behavior: "Isolated"}); err != nil {
 		return nil, err
 	}
-	t.merge(vocab)
-	b, err := trained(t.tokens, t.merges, pattern)
+	if err := t.merge(o.Vocab, o.Progress); err != nil {
+		return nil, err
+	}
+	b, err := trained(t.tokens, t.merges, o.Pattern)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +139,7 @@ func (t *trainer) alphabet() (symbols [256]int32) {
 
 // merge adds merges until there are vocab tokens or no pair occurs twice. The queue's counts are brought up to date only when a
 // pair comes to the top: a pair's count can have become smaller since it was queued, and a larger one was queued again.
-func (t *trainer) merge(vocab int) {
+func (t *trainer) merge(vocab int, progress func(done, all int) error) error {
 	for i := range t.words {
 		t.add(int32(i), 1)
 	}
@@ -154,7 +168,11 @@ func (t *trainer) merge(vocab int) {
 		t.merges = append(t.merges, [2]string{left, right})
 		delete(t.pairs, top.pair)
 		t.replace(top.pair, symbol, state.words)
+		if err := progress(len(t.tokens)-256, vocab-256); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // replace merges a pair in the words that have it, and queues the pairs that this makes.

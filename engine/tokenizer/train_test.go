@@ -10,7 +10,7 @@ import (
 
 // TestTrain trains the tokenizer of testdata, in any order of the documents.
 func TestTrain(t *testing.T) {
-	b, err := Train(documents(t), 450, "")
+	b, err := Train(documents(t), TrainOptions{Vocab: 450})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestTrain(t *testing.T) {
 				return
 			}
 		}
-	}, 450, DefaultPattern)
+	}, TrainOptions{Vocab: 450, Pattern: DefaultPattern})
 	if err != nil || reversed.Hash() != b.Hash() {
 		t.Errorf("documents in the other order give another tokenizer (%v)", err)
 	}
@@ -61,7 +61,7 @@ func TestTrainCounts(t *testing.T) {
 				return
 			}
 		}
-	}, 290, `\S+|\s+`)
+	}, TrainOptions{Vocab: 290, Pattern: `\S+|\s+`})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,12 +114,30 @@ func TestTrainCounts(t *testing.T) {
 	}
 }
 
+// TestTrainProgress counts the merges, and ends a training in the middle.
+func TestTrainProgress(t *testing.T) {
+	var calls []int
+	stop := errors.New("no more")
+	b, err := Train(documents(t), TrainOptions{Vocab: 300, Progress: func(done, all int) error {
+		if calls = append(calls, done); all != 44 {
+			t.Errorf("%d of %d merges", done, all)
+		}
+		if done == 10 {
+			return stop
+		}
+		return nil
+	}})
+	if b != nil || !errors.Is(err, stop) || len(calls) != 10 || calls[0] != 1 {
+		t.Errorf("calls %v, then %v", calls, err)
+	}
+}
+
 func TestTrainErrors(t *testing.T) {
 	broken := errors.New("the disk is gone")
 	one := func(text string, err error) func(func([]byte, error) bool) {
 		return func(yield func([]byte, error) bool) { yield([]byte(text), err) }
 	}
-	if _, err := Train(one("", broken), 300, ""); !errors.Is(err, broken) {
+	if _, err := Train(one("", broken), TrainOptions{Vocab: 300}); !errors.Is(err, broken) {
 		t.Errorf("an error of the documents became %v", err)
 	}
 	for _, c := range []struct {
@@ -132,11 +150,11 @@ func TestTrainErrors(t *testing.T) {
 		{"", 300, "", "there is no text to train a tokenizer on"},
 		{"a", 300, "a*", `pattern "a*" can match the empty text`},
 	} {
-		if _, err := Train(one(c.text, nil), c.vocab, c.pattern); fmt.Sprint(err) != c.want {
+		if _, err := Train(one(c.text, nil), TrainOptions{Vocab: c.vocab, Pattern: c.pattern}); fmt.Sprint(err) != c.want {
 			t.Errorf("vocab %d, pattern %q: %v, want %s", c.vocab, c.pattern, err, c.want)
 		}
 	}
-	b, err := Train(one("abcdefg", nil), 1000, "")
+	b, err := Train(one("abcdefg", nil), TrainOptions{Vocab: 1000})
 	if err != nil || b.Vocab() != 256 {
 		t.Errorf("text without a pair that occurs twice: %d tokens, %v", b.Vocab(), err)
 	}

@@ -11,7 +11,7 @@ import (
 	"forge/engine/runs"
 )
 
-// writeRecord writes recipe.forge and run.json, or, for a run that is gone on with, adds to them.
+// writeRecord writes recipe.forge, tokenizer.json and run.json, or, for a run that is gone on with, adds to them.
 func (t *trainer) writeRecord() error {
 	old, err := t.Run.Recipe()
 	switch {
@@ -21,6 +21,9 @@ func (t *trainer) writeRecord() error {
 		t.warnf("the recipe is not the one that the run began with; %s/recipe.forge is now what holds from step %d on, the checkpoints before keep theirs",
 			t.Run.Dir, t.state.Step+1)
 		err = t.Run.WriteRecipe(t.Text)
+	}
+	if err == nil && t.tokenizerText != nil {
+		err = t.Run.WriteTokenizer(t.tokenizerText)
 	}
 	if err != nil {
 		return err

@@ -131,7 +131,7 @@ func (t *trainer) save() error {
 		t.result.Checkpoint = t.saved
 		return nil
 	}
-	c := &runs.Content{State: t.state, Recipe: t.Text, Read: t.store.Read}
+	c := &runs.Content{State: t.state, Recipe: t.Text, Tokenizer: t.tokenizerText, Read: t.store.Read}
 	c.State.Data.Sources = slices.Clone(t.state.Data.Sources) // the next step stores its position in the same memory
 	c.Weights, c.Optimizer = t.entries()
 	saved, err := t.Run.Save(c, t.Recipe.Run.Keep)

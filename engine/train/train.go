@@ -7,6 +7,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -85,6 +86,8 @@ type trainer struct {
 	curve    curve
 	saved    *runs.Checkpoint
 	result   Result
+	// tokenizerText is the tokenizer.json that the run keeps; nil for bytes.
+	tokenizerText []byte
 }
 
 // Train trains until the recipe's end, o.Steps or the cancellation of ctx. A new run that can't begin leaves no directory. Cancelled, it finishes the step it is in, saves and
@@ -135,6 +138,13 @@ func prepare(o Options) (*trainer, error) {
 		o.SampleTokens = 100
 	}
 	t := &trainer{Options: o, store: o.Backend.NewStore()}
+	if b, ok := o.Tokenizer.(*tokenizer.BPE); ok {
+		var text bytes.Buffer
+		if err := b.Write(&text); err != nil {
+			return nil, err
+		}
+		t.tokenizerText = text.Bytes()
+	}
 	if err := t.start(); err != nil {
 		t.close()
 		return nil, err
