@@ -18,6 +18,8 @@ type emitter struct {
 	inputs map[string]*graph.Node
 	// precisions of products; nil: float32.
 	precisions *precisions
+	// heads are the losses of a training step that are only averaged: the average is emitted with its gradients.
+	heads map[*equation.Node]bool
 }
 
 func newEmitter(g *graph.Graph) *emitter {
@@ -27,7 +29,7 @@ func newEmitter(g *graph.Graph) *emitter {
 // program emits everything that the program's roots need, and declares its outputs and updates.
 func (em *emitter) program(p *equation.Program) {
 	equation.Walk(p.Roots(), func(n *equation.Node) {
-		if n.Kind != equation.Number {
+		if n.Kind != equation.Number && !em.heads[n] {
 			em.values[n] = em.emit(n)
 		}
 	})
@@ -270,20 +272,56 @@ func (em *emitter) loss(b op.Builder, n *equation.Node) []op.Value {
 	switch n.Kind {
 	case equation.MeanLoss:
 		targets := n.Args[1]
+		if em.heads[n.Args[0]] {
+			return b.Apply(op.HeadLoss, em.headAttrs(n.Args[0]), em.headOperands(b, n.Args[0])...)[:1]
+		}
 		return b.Apply(op.MaskedMean, nil, em.rows(b, n.Args[0], targets.Axes), em.rows(b, targets, targets.Axes))
 	case equation.CrossEntropy:
-		h, head, targets := n.Args[0], n.Args[1], n.Args[2]
-		vocab := equation.Without(head.Axes, n.On)
-		var attrs op.Attrs
-		if p := em.precisions.of(n); !p.Full() {
-			attrs = op.CrossEntropyAttrs{Precision: p}
-		}
-		losses := op.One(b, op.CrossEntropy, attrs, em.rows(b, h, targets.Axes), em.ordered(b, head, append(vocab, n.On...)), em.rows(b, targets, targets.Axes))
+		losses := op.One(b, op.CrossEntropy, em.headAttrs(n), em.headOperands(b, n)...)
 		return []op.Value{reshape(b, losses, shape(n.Axes))}
 	}
 	logits, targets := n.Args[0], n.Args[1]
 	losses := op.One(b, op.TokenLoss, nil, em.rows(b, logits, targets.Axes), em.rows(b, targets, targets.Axes))
 	return []op.Value{reshape(b, losses, shape(n.Axes))}
+}
+
+// averaged are the losses through the head that nothing but a mean over the same targets uses.
+func averaged(p *equation.Program) map[*equation.Node]bool {
+	heads, other := map[*equation.Node]bool{}, map[*equation.Node]bool{}
+	for _, n := range p.Roots() {
+		other[n] = true
+	}
+	equation.Walk(p.Roots(), func(n *equation.Node) {
+		for i, a := range n.Args {
+			if a.Kind != equation.CrossEntropy {
+				continue
+			}
+			if n.Kind == equation.MeanLoss && i == 0 && n.Args[1] == a.Args[2] && !heads[a] {
+				heads[a] = true
+			} else {
+				other[a] = true
+			}
+		}
+	})
+	for n := range other {
+		delete(heads, n)
+	}
+	return heads
+}
+
+// headAttrs is the precision of a loss through the head, nil in float32.
+func (em *emitter) headAttrs(n *equation.Node) op.Attrs {
+	if p := em.precisions.of(n); !p.Full() {
+		return op.CrossEntropyAttrs{Precision: p}
+	}
+	return nil
+}
+
+// headOperands are hidden states [rows, features], head [vocabulary, features] and targets [rows].
+func (em *emitter) headOperands(b op.Builder, n *equation.Node) []op.Value {
+	h, head, targets := n.Args[0], n.Args[1], n.Args[2]
+	order := append(equation.Without(head.Axes, n.On), n.On...)
+	return []op.Value{em.rows(b, h, targets.Axes), em.ordered(b, head, order), em.rows(b, targets, targets.Axes)}
 }
 
 func (em *emitter) rmsNorm(b op.Builder, n *equation.Node) []op.Value {

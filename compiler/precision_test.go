@@ -36,7 +36,7 @@ func productsOf(t *testing.T, sets ...string) map[string][]string {
 		case op.AttentionAttrs:
 			p = op.InFormat(a.Format)
 		default:
-			if n.Op != op.CrossEntropy && n.Op != op.CrossEntropyGrad {
+			if n.Op != op.HeadLoss {
 				continue
 			}
 		}
@@ -64,8 +64,7 @@ func TestPrecisionOfProducts(t *testing.T) {
 		{"dot layers[1].attn.wq_a", "bf16·bf16"}, // kept by the part's
 		{"dot layers[1].ffn.gate.w", ""},         // feeds a top
 		{"grouped_dot layers[1].ffn.bank.down", "e4m3·e4m3"},
-		{"cross_entropy head", "bf16·bf16"},
-		{"cross_entropy_grad head", "bf16·bf16"},
+		{"head_loss head", "bf16·bf16"},
 		{"dot mtp[0].proj", "e4m3·e4m3"},
 		{"attention", "bf16·bf16"},
 		{"attention_grad", "bf16·bf16"},

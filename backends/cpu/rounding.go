@@ -25,11 +25,14 @@ func precisionOf(a op.Attrs) op.Precision {
 	return op.Precision{}
 }
 
-// scratchSize is how many values the steps need for rounded operands; steps run one at a time and share them.
+// scratchSize is how many values the steps need for rounded operands and logits; steps run one at a time and share them.
 func scratchSize(steps []*plan.Step) int {
 	most := 0
 	for _, s := range steps {
 		n := 0
+		if s.Op == op.HeadLoss {
+			n = headLossScratch(s)
+		}
 		p := precisionOf(s.Attrs)
 		for i, r := range []op.Rounding{p.A, p.B} {
 			if r.Format != op.Float32 {

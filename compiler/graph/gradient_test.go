@@ -25,11 +25,12 @@ func floatType(shape ...int) op.Type { return op.Type{Shape: shape} }
 
 func intType(shape ...int) op.Type { return op.Type{Shape: shape, Dtype: op.Int32} }
 
-// lossOutputs says which outputs of an operation have gradients: all floats but attention's lse.
+// lossOutputs says which outputs of an operation have gradients: all floats but attention's lse, and what head_loss gives besides
+// the loss.
 func lossOutputs(o *op.Op, out []op.Type) []bool {
 	in := make([]bool, len(out))
 	for i, t := range out {
-		in[i] = t.Dtype == op.Float && !(o == op.Attention && i == 1)
+		in[i] = t.Dtype == op.Float && !((o == op.Attention || o == op.HeadLoss) && i > 0)
 	}
 	return in
 }

@@ -82,14 +82,8 @@ var CrossEntropyGrad = Define(Op{
 	Gradient: Gradient{None: secondDerivative},
 	Decompose: func(b Builder, a Attrs, in []Value) []Value {
 		p := headPrecision(a)
-		toH, toW := p.backwards()
-		toW.A, toW.B = toW.B, toW.A
 		logits := One(b, Dot, DotAttrs{A: "nd", B: "vd", Out: "nv", Precision: p}, in[0], in[1])
-		d := One(b, TokenLossGrad, nil, logits, in[2], in[3])
-		return []Value{
-			One(b, Dot, DotAttrs{A: "nv", B: "vd", Out: "nd", Precision: toH}, d, in[1]),
-			One(b, Dot, DotAttrs{A: "nv", B: "nd", Out: "vd", Precision: toW}, d, in[0]),
-		}
+		return headGradients(b, p, One(b, TokenLossGrad, nil, logits, in[2], in[3]), in[0], in[1])
 	},
 	Cost: func(_ Attrs, in, out []Type) Cost {
 		return Cost{FLOPs: 3 * headFLOPs(in), Bytes: moved(in, out)}
