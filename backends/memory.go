@@ -1,19 +1,38 @@
 package backends
 
-import "fmt"
+import (
+	"fmt"
+
+	"forge/backends/machine"
+	"forge/compiler/graph"
+)
+
+// Footprint is the memory of a program, in bytes.
+type Footprint struct {
+	Held      int64 // by the store already, for this graph or others
+	Storages  int64 // that the graph names and the store does not have yet
+	Values    int64 // that a run makes
+	Gradients int64 // of the values: the most of the optimizer's gradients that exist at once
+	// Limit bounds all of it.
+	Limit machine.Memory
+}
+
+// Total is the memory that is needed at once.
+func (f *Footprint) Total() int64 { return f.Held + f.Storages + f.Values }
+
+// Measurer is a Backend that knows what it may hold.
+type Measurer interface {
+	// Measure plans a graph as Compile does, and allocates nothing. The storages need not exist.
+	Measure(g *graph.Graph, s Store) (*Footprint, error)
+}
 
 // TooLarge is the error of a backend for what does not fit into the memory that it may use. Nothing was allocated for it.
 type TooLarge struct {
 	What string // that was to be made
-	// Need is the memory in bytes that the backend would hold with it, Have what it may hold, and Whose says who bounds it, as
-	// the beginning of a sentence that goes on with an amount.
-	Need, Have int64
-	Whose      string
-	// Stats are those of a program that was to be compiled; nil when a storage was to be made.
-	Stats *Stats
+	Need int64  // bytes that the backend would hold with it
+	Have machine.Memory
 }
 
 func (e *TooLarge) Error() string {
-	const gib = 1 << 30
-	return fmt.Sprintf("%s needs %.4g GiB in all, %s %.4g GiB", e.What, float64(e.Need)/gib, e.Whose, float64(e.Have)/gib)
+	return fmt.Sprintf("%s needs %s in all, %s %s", e.What, machine.Size(e.Need), e.Have.Whose, machine.Size(e.Have.Bytes))
 }

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -43,5 +44,44 @@ func TestTooLarge(t *testing.T) {
 	}
 	if _, err := b.Compile(double, s, backends.Options{}); err == nil || !strings.Contains(err.Error(), "float64") {
 		t.Errorf("compiling a graph in float64: %v", err)
+	}
+}
+
+// TestMeasure: a program that fits by one value compiles, with one value less of memory neither it nor its storage does.
+func TestMeasure(t *testing.T) {
+	b, err := New(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	g := graph.New("small", false)
+	w := op.Type{Shape: op.Shape{64, 32}}
+	x, held := g.Input("x", op.Type{Shape: op.Shape{32}}), g.Storage("w", w)
+	g.Output("y", op.One(g.At(graph.Place{}), op.Dot, op.DotAttrs{A: "ba", B: "a", Out: "b"}, held, x).(*graph.Node))
+	if err := g.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := b.(backends.Measurer).Measure(g, b.NewStore())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Held != 0 || f.Storages != 4*64*32 || f.Values < 4*(32+64) || f.Total() != f.Storages+f.Values {
+		t.Errorf("%+v", f)
+	}
+	for _, bytes := range []int64{f.Total(), f.Total() - 4, f.Storages - 4} {
+		small, err := Open(Options{Threads: 1, Memory: bytes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := small.NewStore()
+		err = s.Create("w", w)
+		if err == nil {
+			_, err = small.Compile(g, s, backends.Options{})
+		}
+		var large *backends.TooLarge
+		if fits := bytes >= f.Total(); errors.As(err, &large) == fits || err != nil && large == nil {
+			t.Errorf("with %d bytes of %d: %v", bytes, f.Total(), err)
+		}
+		small.Close()
 	}
 }

@@ -46,9 +46,6 @@ func newProgram(pool *kernel.Pool, p *plan.Plan, s *store, o backends.Options) (
 	}
 	scratch := scratchSize(p.Steps)
 	if err := tooLarge(s.memory, "the graph "+p.Name+" with its storages", p.ArenaSize+int64(scratch), s.size); err != nil {
-		stats := p.Stats()
-		stats.ArenaBytes += 4 * int64(scratch)
-		err.Stats = &stats
 		return nil, err
 	}
 	g.arena = alignedFloats(int(p.ArenaSize))
