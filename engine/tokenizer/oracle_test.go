@@ -77,6 +77,30 @@ func TestOracleDeepSeek(t *testing.T) {
 	compare(t, []oracleJob{{name: "DeepSeek-V3", Tokenizer: string(data), Texts: oracleTexts(t, 10_000)}})
 }
 
+// TestOracleTrained compares a tokenizer that Train made: what it encodes is what Hugging Face's tokenizers read from its file.
+func TestOracleTrained(t *testing.T) {
+	oracleFolder(t)
+	texts := oracleTexts(t, 10_000)
+	b, err := Train(func(yield func([]byte, error) bool) {
+		for _, text := range append(sourceLines(t), texts[:2_000]...) {
+			if !yield([]byte(text), nil) {
+				return
+			}
+		}
+	}, TrainOptions{Vocab: 4096})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file strings.Builder
+	if err := b.Write(&file); err != nil {
+		t.Fatal(err)
+	}
+	if b.Vocab() != 4096 {
+		t.Errorf("%d tokens", b.Vocab())
+	}
+	compare(t, []oracleJob{{name: "trained", Tokenizer: file.String(), Texts: texts}})
+}
+
 // TestOracleVariants compares the steps that a tokenizer.json may have, on the small tokenizer of testdata.
 func TestOracleVariants(t *testing.T) {
 	oracleFolder(t)
