@@ -6,6 +6,7 @@
 // # The way of a plan
 //
 //	lower    nodes → steps; operations without a kernel become their decomposition; views get no step
+//	gather   steps that the target can run in one parallel region come side by side, if they wait for nothing of each other
 //	join     Concat, Pad and sums of disjoint Pads become writes into parts of one tensor; sums go into the products they add
 //	layout   every value gets a buffer, an offset and strides; copies appear where a view cannot be expressed or a kernel
 //	         cannot read it
@@ -15,7 +16,8 @@
 //
 // # What a step may rely on
 //
-// A step runs alone, after all earlier steps. Its outputs share no memory with its inputs, except where the operation says it works
+// A step runs alone, after all earlier steps, or together with those of its region, which share no memory with its outputs. Its
+// outputs share no memory with its inputs, except where the operation says it works
 // in place (op.InPlace, Kernel.InPlace), and for Map and Add, where an output and an input may be the very same view. With
 // Accumulate the result is added to what the first output holds.
 package plan
@@ -58,6 +60,9 @@ type Target struct {
 	// Kernel gives the kernel of an operation with these attributes; false if the backend has none. Copy and Zero are assumed to exist and to take
 	// any strides.
 	Kernel func(o *op.Op, a op.Attrs) (Kernel, bool)
+	// Together reports whether a step can run in one parallel region with others for which it does, which then come side by side
+	// where they can; nil: none can.
+	Together func(s *Step) bool
 	// KeepAll gives every value memory of its own until the end. The arithmetic stays as it is, so results are the same bit for
 	// bit; products that are added to a sum as they are made have no value of their own with it either.
 	KeepAll bool
@@ -126,6 +131,12 @@ type Value struct {
 // Type is the shape and the dtype; with it a Value is an op.Value, so that decompositions can be written into a plan.
 func (v *Value) Type() op.Type { return op.Type{Shape: v.Shape, Dtype: v.Dtype} }
 
+// Stored reports whether the value is a storage or a view of one.
+func (v *Value) Stored() bool {
+	b := v.source().Buffer
+	return b != nil && b.Kind == Storage
+}
+
 // Contiguous reports whether the value is row-major without gaps.
 func (v *Value) Contiguous() bool { return contiguous(v.Shape, v.Strides) }
 
@@ -144,11 +155,14 @@ type Step struct {
 	In, Out []*Value
 	// Accumulate adds the result to what the only output holds.
 	Accumulate bool
+	// Region is the index of the first step of the run of steps, one or more, that this one may run together with.
+	Region int
 	// Node is the graph's node that the step comes from; nil for copies after the last node.
 	Node *graph.Node
 
-	kernel Kernel
-	index  int
+	kernel   Kernel
+	index    int
+	together bool // as the target says
 }
 
 // Output is a named output; its value is contiguous.
@@ -206,6 +220,7 @@ func For(g *graph.Graph, t Target) (*Plan, error) {
 	if err := l.graph(g); err != nil {
 		return nil, err
 	}
+	l.gather()
 	l.joinPads()
 	l.accumulate()
 	if !t.KeepAll {

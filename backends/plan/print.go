@@ -7,7 +7,8 @@ import (
 	"forge/compiler/op"
 )
 
-// String lists the memory and the steps: what each reads and writes, where that lies, and which part of the recipe it comes from.
+// String lists the memory and the steps: what each reads and writes, where that lies, and which part of the recipe it comes from. A step
+// with an ampersand may run together with the one before it.
 func (p *Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "plan %s: %d steps, %d buffers, %.3g FLOPs\n", p.Name, len(p.Steps), len(p.Buffers), p.FLOPs)
@@ -32,7 +33,11 @@ func (p *Plan) String() string {
 		if s.Accumulate {
 			sign = "+="
 		}
-		fmt.Fprintf(&b, "%5d  %s %s %s %s", i, strings.Join(out, ", "), sign, s.Op.Name, strings.Join(in, ", "))
+		with := " "
+		if s.Region != i {
+			with = "&"
+		}
+		fmt.Fprintf(&b, "%5d%s %s %s %s %s", i, with, strings.Join(out, ", "), sign, s.Op.Name, strings.Join(in, ", "))
 		if text := op.AttrText(s.Attrs); text != "" {
 			fmt.Fprintf(&b, "  %s", text)
 		}

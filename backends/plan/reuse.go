@@ -30,34 +30,37 @@ func (a *layout) reuse(p *Plan) {
 	}
 }
 
-// survey lists the buffers in the order of their first use and finds when each lives.
+// survey lists the buffers in the order of their first use and finds when each lives: what a step of a region touches lives from the
+// region's first to its last step.
 func (p *Plan) survey() {
+	p.regions()
+	ends := p.regionEnds()
 	seen := map[*Buffer]bool{}
 	p.Buffers = p.Buffers[:0]
-	touch := func(v *Value, at int) *Buffer {
+	touch := func(v *Value, first, last int) *Buffer {
 		b := v.Buffer.root()
 		if !seen[b] {
 			seen[b] = true
-			b.ID, b.First, b.Last = len(p.Buffers), at, at
+			b.ID, b.First, b.Last = len(p.Buffers), first, last
 			p.Buffers = append(p.Buffers, b)
 		}
-		b.Last = max(b.Last, at)
+		b.Last = max(b.Last, last)
 		return b
 	}
 	for _, v := range append(append([]*Value{}, p.Inputs...), p.Storages...) {
-		touch(v, 0).Last = len(p.Steps)
+		touch(v, 0, 0).Last = len(p.Steps)
 	}
 	for i, s := range p.Steps {
 		s.index = i
 		for _, v := range s.In {
-			touch(v, i)
+			touch(v, s.Region, ends[i])
 		}
 		for _, v := range s.Out {
-			touch(v, i)
+			touch(v, s.Region, ends[i])
 		}
 	}
 	for _, o := range p.Outputs {
-		touch(o.Value, len(p.Steps))
+		touch(o.Value, len(p.Steps), len(p.Steps))
 	}
 }
 
