@@ -181,7 +181,7 @@ func newBenchKernelsCommand(a *app) *cobra.Command {
 		Short: "Matrix products, attention, norms and memory, as shares of the measured peaks",
 		Example: `  forge bench kernels
   forge bench kernels --shape 512x512x512 --shape 1x8192x2048 --json`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkSeconds(o.seconds); err != nil {
 				return err

@@ -28,7 +28,7 @@ func newExplainCommand(a *app) *cobra.Command {
 		Use:     "explain CODE",
 		Short:   "What an error means: a wrong file and the cure",
 		Example: "  forge explain E204",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    arguments(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return listPages(a)

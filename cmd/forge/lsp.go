@@ -18,7 +18,7 @@ func newLSPCommand(a *app) *cobra.Command {
 		Long: `lsp speaks the Language Server Protocol on standard input and output: errors as one types, what a value is and where it comes
 from, completion, definitions, renaming, formatting. The folder editors/ of the source tree has files for VS Code, Vim and Neovim.`,
 		Example: `  :lua vim.lsp.start({ name = "forge", cmd = { "forge", "lsp" } })     in Neovim`,
-		Args:    cobra.NoArgs,
+		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cache, err := os.UserCacheDir()
 			if err != nil {

@@ -29,7 +29,7 @@ func newRecipesCommand(a *app) *cobra.Command {
 		Example: `  forge recipes
   forge recipes tiny
   forge recipes tiny --copy .`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				o.name = args[0]

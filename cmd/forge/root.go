@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"forge/backends/cpu"
 )
 
 // languageVersion is the newest `forge N` that this binary reads.
@@ -93,6 +95,9 @@ func knownVerb(root *cobra.Command, args []string) error {
 func (a *app) checkSharedFlags(cmd *cobra.Command) error {
 	if a.threads < 0 || (a.threads == 0 && cmd.Flags().Changed("threads")) {
 		return usagef("--threads wants a number of at least 1, not %d", a.threads)
+	}
+	if a.threads > cpu.MostThreads {
+		return usagef("--threads wants a number of at most %d, not %d", cpu.MostThreads, a.threads)
 	}
 	if a.device != "" && !slices.Contains(deviceNames(), a.device) {
 		return usagef("--device %s: this forge has %s", a.device, strings.Join(deviceNames(), " and "))

@@ -22,7 +22,7 @@ func newShowCommand(a *app) *cobra.Command {
   forge show train                a kind of section: its settings, types and defaults
   forge show adamw                a value and its attributes
   forge show tiny model.attn      what a recipe has there, and where that was written`,
-		Args:        cobra.RangeArgs(1, 2),
+		Args:        arguments(1, 2),
 		Annotations: map[string]string{readsRecipe: "yes"},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 2 {

@@ -37,7 +37,7 @@ A run that fails is a line of the table; the others go on. Ctrl-C saves the run 
 		Example: `  forge sweep ablations
   forge sweep tiny --set 'train.peak=any([3e-4, 1e-3])' --steps 100
   forge sweep ablations --dry-run`,
-		Args:        cobra.ExactArgs(1),
+		Args:        oneArgument,
 		Annotations: map[string]string{readsRecipe: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.recipe = args[0]

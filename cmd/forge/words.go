@@ -41,6 +41,21 @@ func oneArgument(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// arguments refuses a command line with fewer than least or more than most arguments.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch verb := cmd.CommandPath(); {
+		case len(args) < least:
+			return fmt.Errorf("`%s` wants %s; `%s --help` shows examples", verb, strings.TrimPrefix(cmd.Use, cmd.Name()+" "), verb)
+		case len(args) > most && most == 0:
+			return fmt.Errorf("`%s` takes no arguments: what is %q?", verb, args[0])
+		case len(args) > most:
+			return fmt.Errorf("`%s` takes at most %s, not %d: what is %q?", verb, countOf(most, "argument", "arguments"), len(args), args[most])
+		}
+		return nil
+	}
+}
+
 // someArguments refuses a command line without any argument.
 func someArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
