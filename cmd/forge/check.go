@@ -31,6 +31,7 @@ func newCheckCommand(a *app) *cobra.Command {
 type checked struct {
 	File   string `json:"file"`
 	Recipe string `json:"recipe"`
+	Runs   int    `json:"runs,omitempty"` // of a sweep: all are checked, the counts are the first one's
 	counts
 }
 
@@ -71,7 +72,11 @@ func runCheck(a *app, names []string, checkpoint string) error {
 	if a.json {
 		document := checkDocument{Errors: diag.JSON(found), Recipes: []checked{}, Weights: against}
 		for _, r := range good {
-			document.Recipes = append(document.Recipes, checked{r.File, r.Name, countsOf(r)})
+			line := checked{File: r.File, Recipe: r.Name, counts: countsOf(r)}
+			if len(r.Sweep) > 0 {
+				line.Runs = len(r.Runs())
+			}
+			document.Recipes = append(document.Recipes, line)
 		}
 		if len(document.Recipes) == 1 {
 			document.counts = &document.Recipes[0].counts
@@ -116,7 +121,7 @@ func (a *app) checkFile(name string) ([]*check.Recipe, diag.List) {
 	if module == nil || found.HasErrors() {
 		return nil, found
 	}
-	return module.Recipes, found
+	return append(module.Recipes, module.Sweeps...), found
 }
 
 // merge joins two lists without saying the same twice: files that import a third find its faults both.

@@ -2,8 +2,6 @@ package main
 
 import (
 	"github.com/spf13/cobra"
-
-	"forge/dsl/check"
 )
 
 func newExpandCommand(a *app) *cobra.Command {
@@ -19,11 +17,11 @@ func newExpandCommand(a *app) *cobra.Command {
 }
 
 func runExpand(a *app, name string) error {
-	text, found := check.Expand(systemFiles{}, name, a.sets)
-	if err := found.Err(); err != nil {
+	recipe, err := a.loadRecipe(name)
+	if err != nil {
 		return err
 	}
-	a.printWarnings(found)
+	text := recipe.Expand()
 	if a.json {
 		return a.printJSON(map[string]string{"recipe": text})
 	}

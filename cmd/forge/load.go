@@ -31,6 +31,9 @@ func (a *app) loadRecipe(name string) (*check.Recipe, error) {
 		return nil, err
 	}
 	a.printWarnings(found)
+	if runs := recipe.Runs(); len(recipe.Sweep) > 0 {
+		a.notef("%s has choices: this is run 1 of %d, with %s; `forge sweep` lists and trains them all\n", name, len(runs), joinComma(runs[0]))
+	}
 	return recipe, nil
 }
 

@@ -133,10 +133,11 @@ func (a *app) sweepGrid(o sweepOptions) ([]*sweepRun, *check.Recipe, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	first, err := a.loadRecipe(name)
-	if err != nil {
+	first, found := check.Load(systemFiles{}, name, a.sets)
+	if err := found.Err(); err != nil {
 		return nil, nil, err
 	}
+	a.printWarnings(found)
 	if len(first.Sweep) == 0 {
 		return nil, nil, &usageError{fmt.Errorf("%s has no choices: name a sweep section, or add --set 'PATH=any([…])'", o.recipe)}
 	}

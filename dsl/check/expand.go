@@ -11,15 +11,6 @@ import (
 	"forge/dsl/diag"
 )
 
-// Expand is the resolved recipe that a name and `--set` cells stand for, as text: see (*Recipe).Expand.
-func Expand(files Files, name string, sets []string) (string, diag.List) {
-	r, l := Load(files, name, sets)
-	if r == nil {
-		return "", l
-	}
-	return r.Expand(), l
-}
-
 // Expand writes the resolved recipe as a recipe: every setting with its value and, as a comment, where that comes from. The text
 // stands alone (blocks of the recipe's own files are carried along; plugins are still used), reads to the same recipe, and
 // expands to itself.

@@ -85,7 +85,9 @@ func (c *checker) checkSections(m *Module) {
 				m.Recipes = append(m.Recipes, r)
 			}
 		case "sweep":
-			c.sweep(t)
+			if r := c.sweep(t); r != nil {
+				m.Sweeps = append(m.Sweeps, r)
+			}
 		case "plan":
 			if t.ready() {
 				c.plan(t)

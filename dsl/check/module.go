@@ -19,6 +19,7 @@ type Module struct {
 	Name    string // of the file, as shown
 	Files   []*dsl.File
 	Recipes []*Recipe // its recipe sections that have no fault, in the order of the file; File fills them in
+	Sweeps  []*Recipe // the first run of each of its sweep sections that have no fault; File fills them in
 
 	c       *checker
 	key     string // tells files apart: shipped ones begin with "recipes:"

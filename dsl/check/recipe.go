@@ -11,9 +11,9 @@ type Recipe struct {
 	Data   *Data  // nil if the recipe has none
 	Stages []*Stage
 	Run    *Run
-	Plan   *Plan  // nil if there is none
-	Names  *Names // checkpoint names (a weights section); nil if there are none
-	Sweep  []Choice
+	Plan   *Plan    // nil if there is none
+	Names  *Names   // checkpoint names (a weights section); nil if there are none
+	Sweep  []Choice // what a sweep varies; the recipe itself is then the first run's
 
 	assembly *assembly // what it was put together from
 }

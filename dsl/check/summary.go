@@ -41,9 +41,13 @@ func (s *Stage) Corners() []Corner {
 // TokensAt is the number of tokens of the stage read before one of its steps.
 func (s *Stage) TokensAt(step int64) int64 { return s.line.tokensAt(step) }
 
-// Summary is what `forge check` prints of a recipe: model, stages with the corners of their schedules, checkpoint table.
+// Summary is what `forge check` prints of a recipe: model, stages with the corners of their schedules, checkpoint table. The first run
+// of a sweep says so.
 func (r *Recipe) Summary() string {
 	var b strings.Builder
+	if runs := r.Runs(); len(r.Sweep) > 0 {
+		fmt.Fprintf(&b, "sweep    %d runs, all checked; this is the first: %s\n", len(runs), strings.Join(runs[0], ", "))
+	}
 	n := r.Model.Count()
 	fmt.Fprintf(&b, "model    %s: %s parameters (%s active per token)", r.Model.Name, countText(n.Params), countText(n.Active))
 	if r.Model.MTP != nil {

@@ -148,12 +148,13 @@ type fixedExpr struct {
 // At is the place the value was written at.
 func (f *fixedExpr) At() diag.Span { return f.span }
 
-// sweep checks a sweep section: every run.
-func (c *checker) sweep(t *Table) {
+// sweep checks a sweep section, every run, and gives the first one; nil after a fault.
+func (c *checker) sweep(t *Table) *Recipe {
 	recipe, lines := c.sweepRecipe(t)
-	if recipe != nil {
-		c.sweepFirst(recipe, lines, t.module)
+	if recipe == nil {
+		return nil
 	}
+	return c.sweepFirst(recipe, lines, t.module)
 }
 
 // Runs are the `--set` values of every combination of a recipe's choices, the last choice varying fastest. Loading the same name
