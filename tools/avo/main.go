@@ -19,11 +19,12 @@ import (
 
 // families maps the name given by -family to the function that emits it.
 var families = map[string]func(){
-	"bf16":   bf16Family,
 	"gemm":   gemmFamily,
+	"pack":   packFamily,
 	"peak":   peakFamily,
 	"rows":   rowsFamily,
 	"spin":   spinFamily,
+	"tile":   tileFamily,
 	"vector": vectorFamily,
 	"weight": weightFamily,
 }

@@ -81,36 +81,44 @@ var weightFormats = []weightFormat{
 	// Float8 e4m3 in the places of float32: sign to the top, exponent and
 	// mantissa to bits 20 to 26. The scale holds the factor 2^120 that corrects
 	// the exponent, subnormal values included.
-	{name: "Float8", bytes: 1, scaled: "all", load: func(l vectorLevel, m Mem, constants []VecVirtual) VecVirtual {
-		v := l.register()
-		VPMOVSXBD(m, v)
-		VPSLLD(U8(20), v, v)
-		if l.lanes == 16 {
-			VPANDD(constants[0], v, v)
-		} else {
-			VPAND(constants[0], v, v)
-		}
-		return v
-	}, setup: func(l vectorLevel) []VecVirtual {
-		bits := GP32()
-		MOVL(U32(0x87f00000), bits)
-		low, all := XMM(), l.register()
-		VMOVD(bits, low)
-		VPBROADCASTD(low, all)
-		return []VecVirtual{all}
-	}},
-	{name: "Int8", bytes: 1, scaled: "each", load: func(l vectorLevel, m Mem, _ []VecVirtual) VecVirtual {
-		v := l.register()
-		VPMOVSXBD(m, v)
-		VCVTDQ2PS(v, v)
-		return v
-	}},
+	{name: "Float8", bytes: 1, scaled: "all", load: loadFloat8, setup: float8Places},
+	{name: "Int8", bytes: 1, scaled: "each", load: loadInt8},
 }
 
 func loadBFloat16(l vectorLevel, m Mem, _ []VecVirtual) VecVirtual {
 	v := l.register()
 	VPMOVZXWD(m, v)
 	VPSLLD(U8(16), v, v)
+	return v
+}
+
+// loadFloat8 gives 2^-120 times the values.
+func loadFloat8(l vectorLevel, m Mem, places []VecVirtual) VecVirtual {
+	v := l.register()
+	VPMOVSXBD(m, v)
+	VPSLLD(U8(20), v, v)
+	if l.lanes == 16 {
+		VPANDD(places[0], v, v)
+	} else {
+		VPAND(places[0], v, v)
+	}
+	return v
+}
+
+// float8Places is the mask of loadFloat8.
+func float8Places(l vectorLevel) []VecVirtual {
+	bits := GP32()
+	MOVL(U32(0x87f00000), bits)
+	low, all := XMM(), l.register()
+	VMOVD(bits, low)
+	VPBROADCASTD(low, all)
+	return []VecVirtual{all}
+}
+
+func loadInt8(l vectorLevel, m Mem, _ []VecVirtual) VecVirtual {
+	v := l.register()
+	VPMOVSXBD(m, v)
+	VCVTDQ2PS(v, v)
 	return v
 }
 

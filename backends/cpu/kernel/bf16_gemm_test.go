@@ -62,6 +62,106 @@ func TestGemmBF16(t *testing.T) {
 	})
 }
 
+// TestGemmGroupsBF16: products of different shapes and storages in one region,
+// some into bfloat16, in any layout.
+func TestGemmGroupsBF16(t *testing.T) {
+	onLevels(t, func(t *testing.T) {
+		for _, threads := range []int{1, 3} {
+			p := newPool(t, threads)
+			var products []MixedProduct
+			var old []MixedMatrix
+			for e, rows := range []int{0, 1, 70, 3, 0, 200, 12, 9} {
+				seed := uint64(10 * e)
+				q := MixedProduct{Accumulate: e%2 == 0,
+					A: mixed(testMatrix(seed, layouts[e%len(layouts)], rows, 51), e%3 == 0),
+					B: mixed(testMatrix(seed+1, layouts[(e+1)%len(layouts)], 51, 68), e%2 == 0),
+					C: mixed(testMatrix(seed+2, layouts[(e+3)%len(layouts)], rows, 68), e%4 > 1)}
+				products = append(products, q)
+				old = append(old, clone(q.C))
+			}
+			GemmGroupsBF16(p, products)
+			for i := range products {
+				checkMixed(t, &products[i], old[i])
+			}
+			GemmGroupsBF16(p, nil)
+		}
+	})
+}
+
+func TestGemmBatchBF16(t *testing.T) {
+	onLevels(t, func(t *testing.T) {
+		const heads, batch, m, n, k = 3, 2, 40, 33, 21
+		p := newPool(t, 2)
+		// A is [batch, m, heads, k]; B is [batch, k, n], shared by heads.
+		a := mixed(Matrix{randoms(1, batch*m*heads*k), m, k, heads * k, 1}, true)
+		b := mixed(RowMajor(randoms(2, batch*k*n), k, n), false)
+		for _, narrow := range []bool{false, true} {
+			c := mixed(RowMajor(randoms(3, heads*batch*m*n), m, n), narrow)
+			old := clone(c)
+			GemmBatchBF16(p, Batch{
+				Counts: [BatchDims]int{heads, batch},
+				A:      [BatchDims]int{k, m * heads * k},
+				B:      [BatchDims]int{0, k * n},
+				C:      [BatchDims]int{batch * m * n, m * n},
+			}, MixedProduct{a, b, true, c})
+			for h := range heads {
+				for x := range batch {
+					at := (h*batch + x) * m * n
+					checkMixed(t, &MixedProduct{a.moved(h*k + x*m*heads*k), b.moved(x * k * n), true, c.moved(at)}, old.moved(at))
+				}
+			}
+		}
+	})
+}
+
+func TestGemmBF16AllocatesNothing(t *testing.T) {
+	onLevels(t, func(t *testing.T) {
+		p := newPool(t, 2)
+		q := MixedProduct{mixed(testMatrix(1, "rows", 130, 600), false), mixed(testMatrix(2, "columns", 600, 40), true), false,
+			mixed(testMatrix(3, "rows", 130, 40), true)}
+		products := []MixedProduct{q, {q.B.T(), q.A.T(), false, mixed(testMatrix(3, "columns", 40, 130), false)}}
+		if n := testing.AllocsPerRun(20, func() {
+			GemmGroupsBF16(p, products)
+			GemmBatchBF16(p, Batch{}, q)
+		}); n != 0 {
+			t.Errorf("%g allocations a call", n)
+		}
+	})
+}
+
+func clone(m MixedMatrix) MixedMatrix {
+	m.Float32s, m.BFloat16s = append([]float32(nil), m.Float32s...), append([]uint16(nil), m.BFloat16s...)
+	if len(m.BFloat16s) == 0 {
+		m.BFloat16s = nil
+	}
+	return m
+}
+
+// checkMixed compares a product with the definition in float64.
+func checkMixed(t *testing.T, q *MixedProduct, old MixedMatrix) {
+	t.Helper()
+	for m := range q.C.Rows {
+		for n := range q.C.Cols {
+			want, sum := 0.0, 1.0
+			if q.Accumulate {
+				want = float64(old.value(m, n))
+			}
+			for k := range q.A.Cols {
+				term := float64(FromBFloat16(q.A.at(m, k))) * float64(FromBFloat16(q.B.at(k, n)))
+				want += term
+				sum += math.Abs(term)
+			}
+			tolerance := 3e-7 * sum
+			if q.C.narrow() {
+				tolerance += math.Abs(want) / 256
+			}
+			if got := q.C.value(m, n); !closeTo(got, want, tolerance) {
+				t.Fatalf("%d×%d×%d: element (%d, %d) is %g, want %g", q.C.Rows, q.C.Cols, q.A.Cols, m, n, got, want)
+			}
+		}
+	}
+}
+
 // TestConvertBFloat16: the routine rounds as ToBFloat16 does, ties and strange
 // values included.
 func TestConvertBFloat16(t *testing.T) {

@@ -67,15 +67,9 @@ func (q *Product) check() {
 	q.C.mustHold("C")
 }
 
-// transposed is the same product written as Cᵀ = Alpha·Bᵀ·Aᵀ + Beta·Cᵀ.
-func (q Product) transposed() Product {
-	return Product{q.Alpha, q.B.T(), q.A.T(), q.Beta, q.C.T()}
-}
-
-// work estimates the multiply-adds of the product; never 0, so that a
-// product of depth 0 is still carried out.
-func (q *Product) work() int {
-	return q.C.Rows * q.C.Cols * max(q.A.Cols, 1)
+// job is the product with operands of any storage.
+func (q *Product) job() job {
+	return job{q.A.Mixed(), q.B.Mixed(), q.C.Mixed(), q.Alpha, q.Beta, plainWords}
 }
 
 // Gemm computes c = alpha·a·b + beta·c; see Product.
@@ -88,10 +82,8 @@ func Gemm(p *Pool, alpha float32, a, b Matrix, beta float32, c Matrix) {
 // runOne computes one product; p.mu is held.
 func (t *gemmTask) runOne(p *Pool, q Product) {
 	q.check()
-	t.one[0] = q
-	t.products, t.copies = t.one[:], 1
-	t.plan(p, true)
-	t.execute(p)
+	t.jobs = append(t.jobs[:0], q.job())
+	t.compute(p)
 }
 
 // GemmGroups computes independent products of any shapes, as one parallel
@@ -100,13 +92,13 @@ func (t *gemmTask) runOne(p *Pool, q Product) {
 func GemmGroups(p *Pool, products []Product) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	t := &p.gemm
+	t.jobs = t.jobs[:0]
 	for i := range products {
 		products[i].check()
+		t.jobs = append(t.jobs, products[i].job())
 	}
-	t := &p.gemm
-	t.products, t.copies = products, 1
-	t.plan(p, false)
-	t.execute(p)
+	t.compute(p)
 }
 
 // BatchDims is the number of batch axes that Batch has.
@@ -134,6 +126,9 @@ func (b *Batch) size() int {
 	return n
 }
 
+// sharesB reports whether all products have the same B.
+func (b *Batch) sharesB() bool { return b.B == [BatchDims]int{} }
+
 // offsets returns where the operands of product i begin.
 func (b *Batch) offsets(i int) (a, bb, c int) {
 	for d := BatchDims - 1; d >= 0; d-- {
@@ -158,15 +153,22 @@ func GemmBatch(p *Pool, batch Batch, alpha float32, a, b Matrix, beta float32, c
 	if copies == 0 {
 		return
 	}
-	t := &p.gemm
-	t.one[0] = Product{alpha, a, b, beta, c}
-	t.one[0].check()
+	q := Product{alpha, a, b, beta, c}
+	q.check()
 	lastA, lastB, lastC := batch.offsets(copies - 1)
 	last := Product{alpha, moved(a, lastA), moved(b, lastB), beta, moved(c, lastC)}
 	last.check()
-	t.products, t.copies, t.batch = t.one[:], copies, batch
-	t.plan(p, copies == 1)
-	t.execute(p)
+	p.gemm.runBatch(p, batch, q.job())
+}
+
+// runBatch computes a product for every index of the batch; p.mu is held.
+func (t *gemmTask) runBatch(p *Pool, batch Batch, q job) {
+	if q.standsOnEnd() {
+		batch.A, batch.B = batch.B, batch.A
+	}
+	t.jobs, t.batch, t.copies = append(t.jobs[:0], q), batch, batch.size()
+	t.compute(p)
+	t.copies = 1
 }
 
 // moved is the view offset values further on.

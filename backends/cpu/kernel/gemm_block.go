@@ -1,121 +1,204 @@
 package kernel
 
 // The blocked product on one worker. C is computed in blocks: columns blockCols
-// at a time, depth blockDepth at a time, rows blockRows at a time, and inside
-// a block in tiles that stay in registers. A panel of B (blockDepth × tile
-// columns) stays in the first cache while the rows of A pass by, a block of A
-// in the second. (Goto and van de Geijn, Anatomy of High-Performance Matrix
-// Multiplication, 2008.)
+// at a time, depth blockDepth at a time, rows blockRows at a time, and inside a
+// block in tiles that stay in registers. The packed block of B stays in the
+// second cache while the rows of A pass by; a tile reads its rows of A from the
+// first and streams panels of B from the second. (Goto and van de Geijn,
+// Anatomy of High-Performance Matrix Multiplication, 2008.)
 const (
-	blockDepth = 384
-	blockRows  = 192
+	blockDepth = 384 // words
+	blockRows  = 96
 	blockCols  = 384
+
+	// keptWords is the most that a worker keeps of B in words for the parts that
+	// follow: for all of the depth, beyond the second cache, in the third.
+	keptWords  = 1 << 20
+	keptBlocks = 64
 
 	// narrowRows is the largest number of rows of C that the loops without
 	// packing (gemm_narrow.go) are used for.
 	narrowRows = 8
-
-	// directColumns is the number of columns of B up to which an A with
-	// contiguous rows is read where it lies. Beyond it a copy pays: rows that
-	// are a large power of two apart share a few places of the first cache.
-	// One with contiguous columns has hundreds of such rows to a tile.
-	directColumns = 512
 )
 
-// product computes one product on the calling worker with scratch memory s.
-func (r *gemmRoutines) product(s *scratch, q Product) {
-	if q.C.Rows == 0 || q.C.Cols == 0 {
+// job is one product of a region: c = alpha·a·b + beta·c.
+type job struct {
+	a, b, c     MixedMatrix
+	alpha, beta float32
+	kind        wordKind // of the operands as they are multiplied
+}
+
+// transposed is the same product written as cᵀ = alpha·bᵀ·aᵀ + beta·cᵀ.
+func (q *job) transposed() job {
+	return job{q.b.T(), q.a.T(), q.c.T(), q.alpha, q.beta, q.kind}
+}
+
+// standsOnEnd reports whether the columns of C are contiguous and its rows are
+// not: the transposed product is the one to compute.
+func (q *job) standsOnEnd() bool { return q.c.ColStride != 1 && q.c.RowStride == 1 }
+
+// work estimates the multiply-adds of the product; never 0, so that a product of
+// depth 0 is still carried out.
+func (q *job) work() int { return q.c.Rows * q.c.Cols * max(q.a.Cols, 1) }
+
+// area is a part of a job: rows and columns of C, and a slice of the depth.
+type area struct{ i0, i1, j0, j1, k0, k1 int }
+
+// tiles are the innermost loops of one kind of words.
+type tiles struct {
+	height, width int
+	run           []tileRoutine
+}
+
+func (r *routines) tiles(kind wordKind) tiles {
+	if kind == pairWords {
+		return tiles{bf16TileRows, bf16TileCols, r.bf16.tile}
+	}
+	return tiles{r.gemm.tileRows, r.gemm.tileCols, r.gemm.tile[:]}
+}
+
+// keptPanels says what the packed panels of a worker are: blocks of the depth of
+// some columns of the B of a product.
+type keptPanels struct {
+	region uint64 // counts the regions of the pool
+	job    int
+	offset int // of B in a batch
+	j0, j1 int
+	k0, k1 int
+	blocks uint64 // bit i: block i is there
+}
+
+// blockTask is one part of a blocked product, on one worker.
+type blockTask struct {
+	packer
+	tiles
+	q     *job
+	lane  *lane
+	kept  keptPanels // what this part needs
+	keep  bool       // panels for parts that follow
+	depth int        // values of a block of the depth
+}
+
+// multiplyPart computes one part. id says which product it is of; keep, whether
+// parts with the same columns follow.
+func (r *routines) multiplyPart(l *lane, q *job, p area, id keptPanels, keep bool) {
+	if p.i0 == p.i1 || p.j0 == p.j1 {
 		return
 	}
-	if q.A.Cols == 0 || q.Alpha == 0 {
-		scaleMatrix(q.C, q.Beta)
+	if q.a.Cols == 0 || q.alpha == 0 {
+		c := q.c.block(p.i0, p.i1-p.i0, p.j0, p.j1-p.j0)
+		c.scale(q.beta)
 		return
 	}
-	if r.narrow(s, q) {
+	if q.kind == plainWords && !q.a.narrow() && !q.b.narrow() && !q.c.narrow() && r.gemm.narrowPart(&l.own, q, p) {
 		return
 	}
-	if q.C.ColStride != 1 {
-		if q.C.RowStride != 1 {
-			r.scattered(s, q)
-			return
+	id.k0, id.k1 = p.k0, p.k1
+	t := blockTask{packer: packer{r, q.kind}, tiles: r.tiles(q.kind), q: q, lane: l, kept: id}
+	unit := q.kind.unit()
+	words := q.kind.count(p.k1 - p.k0)
+	blocks := (words + blockDepth - 1) / blockDepth
+	t.depth = (words + blocks - 1) / blocks * unit
+	direct := q.c.ColStride == 1 && !q.c.narrow()
+	most := min(blockCols, p.j1-p.j0)
+	t.keep = (keep && p.j1-p.j0 <= blockCols || !direct) && blocks <= keptBlocks && blocks*(t.depth/unit)*roundUp(most, t.width) <= keptWords
+	for j := p.j0; j < p.j1; j += blockCols {
+		end := min(j+blockCols, p.j1)
+		if direct {
+			t.columnsDirect(p, j, end)
+		} else {
+			t.columnsThrough(p, j, end)
 		}
-		q = q.transposed()
 	}
-	r.blocked(s, q)
 }
 
-// scattered computes into contiguous rows first, for a C whose rows and
-// columns are both strided.
-func (r *gemmRoutines) scattered(s *scratch, q Product) {
-	const rows = blockRows
-	cols := min(q.C.Cols, blockCols)
-	need := blockedScratch(r, rows, cols, q.A.Cols)
-	memory := s.get(need + rows*cols)
-	for i := 0; i < q.C.Rows; i += rows {
-		for j := 0; j < q.C.Cols; j += cols {
-			m, n := min(rows, q.C.Rows-i), min(cols, q.C.Cols-j)
-			c := q.C.block(i, m, j, n)
-			temporary := RowMajor(memory[need:], m, n)
-			r.blockedIn(memory[:need], Product{q.Alpha, q.A.block(i, m, 0, q.A.Cols), q.B.block(0, q.B.Rows, j, n), 0, temporary})
-			for x := range m {
-				for y := range n {
-					to := c.at(x, y)
-					v := *temporary.at(x, y)
-					if q.Beta != 0 {
-						v += q.Beta * *to
-					}
-					*to = v
-				}
-			}
+// columnsDirect computes columns [j, end) where they lie.
+func (t *blockTask) columnsDirect(p area, j, end int) {
+	beta := t.q.beta
+	for k := p.k0; k < p.k1; k += t.depth {
+		depth := min(t.depth, p.k1-k)
+		panels := t.panels(p, j, end, k, depth)
+		for i := p.i0; i < p.i1; i += blockRows {
+			rows := min(blockRows, p.i1-i)
+			t.block(panels, i, rows, k, depth, end-j, t.q.c.Float32s[i*t.q.c.RowStride+j:], t.q.c.RowStride, beta)
 		}
+		beta = 1
 	}
 }
 
-// blockedScratch is the scratch that blockedIn needs for a product of these
-// sizes.
-func blockedScratch(r *gemmRoutines, rows, cols, depth int) int {
-	depth = min(depth, blockDepth)
-	panels := (min(cols, blockCols) + r.tileCols - 1) / r.tileCols
-	return depth*panels*r.tileCols + copySize(min(rows, blockRows), depth)
-}
-
-func (r *gemmRoutines) blocked(s *scratch, q Product) {
-	r.blockedIn(s.get(blockedScratch(r, q.C.Rows, q.C.Cols, q.A.Cols)), q)
-}
-
-// blockedIn is the blocked product with contiguous rows of C.
-func (r *gemmRoutines) blockedIn(memory []float32, q Product) {
-	m, n, k := q.C.Rows, q.C.Cols, q.A.Cols
-	depthBlocks := (k + blockDepth - 1) / blockDepth
-	depth := (k + depthBlocks - 1) / depthBlocks
-	bSize := depth * ((min(n, blockCols) + r.tileCols - 1) / r.tileCols * r.tileCols)
-	packedB, copiedA := memory[:bSize], memory[bSize:]
-	copyA := n > directColumns || q.A.ColStride != 1 && n > r.tileCols
-	for j0 := 0; j0 < n; j0 += blockCols {
-		cols := min(blockCols, n-j0)
-		beta := q.Beta
-		for k0 := 0; k0 < k; k0 += depth {
-			kc := min(depth, k-k0)
-			r.packB(packedB, q.B.block(k0, kc, j0, cols))
-			for i0 := 0; i0 < m; i0 += blockRows {
-				rows := min(blockRows, m-i0)
-				a := q.A.block(i0, rows, k0, kc)
-				if copyA {
-					a = copyBlock(copiedA, a)
-				}
-				c := q.C.block(i0, rows, j0, cols)
-				for j := 0; j < cols; j += r.tileCols {
-					b := &packedB[j*kc]
-					width := min(r.tileCols, cols-j)
-					for i := 0; i < rows; i += r.tileRows {
-						height := min(r.tileRows, rows-i)
-						r.tile[height](kc, a.at(i, 0), a.RowStride, a.ColStride, b, r.tileCols, c.at(i, j), c.RowStride, width, q.Alpha, beta)
-					}
-				}
-			}
+// columnsThrough computes columns [j, end) in memory of the worker and stores them
+// from there, for a C that is not float32 in contiguous rows.
+func (t *blockTask) columnsThrough(p area, j, end int) {
+	width := end - j
+	result := t.lane.result.get(blockRows * width)
+	for i := p.i0; i < p.i1; i += blockRows {
+		rows := min(blockRows, p.i1-i)
+		beta := float32(0)
+		for k := p.k0; k < p.k1; k += t.depth {
+			depth := min(t.depth, p.k1-k)
+			panels := t.panels(p, j, end, k, depth)
+			t.block(panels, i, rows, k, depth, width, result, width, beta)
 			beta = 1
 		}
+		c := t.q.c.block(i, rows, j, width)
+		c.set(result, width, t.q.beta)
 	}
+}
+
+// panels are rows [k, k+depth) and columns [j, end) of B in panels.
+func (t *blockTask) panels(p area, j, end, k, depth int) []float32 {
+	count, wide := t.kind.count(depth), roundUp(end-j, t.width)
+	at := 0
+	if t.keep {
+		id := t.kept
+		id.j0, id.j1, id.blocks = j, end, t.lane.kept.blocks
+		if id != t.lane.kept {
+			id.blocks = 0
+			t.lane.kept = id
+			t.lane.panels.get(t.kind.count(p.k1-p.k0)*wide + wide)
+		}
+		index := (k - p.k0) / t.depth
+		at = index * t.kind.count(t.depth) * wide
+		memory := t.lane.panels.get(at + count*wide)[at:]
+		if t.lane.kept.blocks&(1<<index) != 0 {
+			return memory
+		}
+		t.lane.kept.blocks |= 1 << index
+	} else {
+		t.lane.kept = keptPanels{}
+	}
+	memory := t.lane.panels.get(at + count*wide)[at:]
+	lines := t.lane.own.get(8 * lineSize(count))
+	t.packPanels(memory, t.width, &t.q.b, k, depth, j, end-j, lines)
+	return memory
+}
+
+// block computes rows [i, i+rows) of C, at c, from depth values from k on and the
+// panels of cols columns.
+func (t *blockTask) block(panels []float32, i, rows, k, depth, cols int, c []float32, cRow int, beta float32) {
+	count := t.kind.count(depth)
+	a, at := packed{}, 0
+	if t.readsInPlace(cols) {
+		m := &t.q.a
+		a, at = packed{m.Float32s, m.RowStride, m.ColStride}, i*m.RowStride+k*m.ColStride
+	} else {
+		a = t.packBlock(t.lane.own.get(blockSize(rows, count)), &t.q.a, i, rows, k, depth)
+	}
+	for m := 0; m < rows; m += t.height {
+		height := min(t.height, rows-m)
+		for n := 0; n < cols; n += t.width {
+			t.tiles.run[height](count, &a.at[at+m*a.row], a.row, a.col, &panels[n*count], t.width, &c[m*cRow+n], cRow, min(t.width, cols-n), t.q.alpha, beta)
+		}
+	}
+}
+
+// readsInPlace reports whether tiles read A where it lies: where a copy would
+// not be read often, and where rows of a tile do not share places of the first
+// cache.
+func (t *blockTask) readsInPlace(cols int) bool {
+	const contiguous = 512 // values from row to row that a tile of rows fits the first cache with
+	m := &t.q.a
+	return t.kind == plainWords && !m.narrow() && (cols <= t.width || m.ColStride == 1 && m.RowStride <= contiguous)
 }
 
 // multiply is the tile routine on slices, for any depth: C[height×width] =
@@ -131,17 +214,6 @@ func (r *gemmRoutines) multiply(height, depth int, a []float32, aAt, aRow int, b
 
 // scaleMatrix sets c = beta·c; beta = 0 clears it whatever it held.
 func scaleMatrix(c Matrix, beta float32) {
-	if beta == 1 {
-		return
-	}
-	for i := range c.Rows {
-		for j := range c.Cols {
-			v := c.at(i, j)
-			if beta == 0 {
-				*v = 0
-			} else {
-				*v *= beta
-			}
-		}
-	}
+	m := c.Mixed()
+	m.scale(beta)
 }

@@ -7,6 +7,13 @@ package kernel
 // passes by in several streams.
 const narrowColumns = 1024
 
+// narrowPart is narrow for a part of a job of float32 values.
+func (r *gemmRoutines) narrowPart(s *scratch, q *job, p area) bool {
+	a, b, c := q.a.matrix(), q.b.matrix(), q.c.matrix()
+	return r.narrow(s, Product{q.alpha, a.block(p.i0, p.i1-p.i0, p.k0, p.k1-p.k0), b.block(p.k0, p.k1-p.k0, p.j0, p.j1-p.j0),
+		q.beta, c.block(p.i0, p.i1-p.i0, p.j0, p.j1-p.j0)})
+}
+
 // narrow computes the product if it has few rows or few columns and B (or, for
 // few columns, A) is contiguous along one axis; otherwise it returns false.
 func (r *gemmRoutines) narrow(s *scratch, q Product) bool {
@@ -14,7 +21,7 @@ func (r *gemmRoutines) narrow(s *scratch, q Product) bool {
 		if q.C.Cols > narrowRows {
 			return false
 		}
-		q = q.transposed()
+		q = Product{q.Alpha, q.B.T(), q.A.T(), q.Beta, q.C.T()}
 	}
 	k := q.A.Cols
 	switch {

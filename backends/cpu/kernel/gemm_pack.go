@@ -1,15 +1,11 @@
 package kernel
 
-// Packed panels: the order in which a tile reads B. A panel holds tileCols
-// columns, row after row; missing columns are zero. A needs no panels, since a
-// tile reads it by any strides; it is at most copied together.
+// Packed panels of float32 matrices, as attention and others keep them between
+// tiles: a panel holds tileCols columns, row after row; missing columns are zero.
 
 // packB packs all columns of b, one panel after the other.
 func (r *gemmRoutines) packB(dst []float32, b Matrix) {
-	width := r.tileCols
-	for j := 0; j < b.Cols; j += width {
-		r.packPanel(dst[j*b.Rows:], width, b.block(0, b.Rows, j, min(width, b.Cols-j)))
-	}
+	r.packColumns(dst, b.Rows, 0, b)
 }
 
 // packColumns packs the rows of b as rows [first, first+b.Rows) of panels that
@@ -24,36 +20,13 @@ func (r *gemmRoutines) packColumns(dst []float32, depth, first int, b Matrix) {
 	}
 }
 
-// copyBlock copies a to dst, along the axis that is contiguous, and returns the
-// view of the copy. Its rows, or columns, are an odd number of cache lines apart,
-// so that they spread over all places of the first cache.
-func copyBlock(dst []float32, a Matrix) Matrix {
-	if a.ColStride != 1 && a.RowStride == 1 {
-		return copyBlock(dst, a.T()).T()
-	}
-	stride := oddLines(a.Cols)
-	for i := range a.Rows {
-		row := dst[i*stride : i*stride+a.Cols]
-		if a.ColStride == 1 {
-			copy(row, a.Data[i*a.RowStride:])
-			continue
-		}
-		for j := range row {
-			row[j] = *a.at(i, j)
-		}
-	}
-	return Matrix{dst, a.Rows, a.Cols, stride, 1}
-}
-
-// oddLines is n rounded up to an odd number of cache lines.
-func oddLines(n int) int { return (n+cacheLine-1)/cacheLine*cacheLine | cacheLine }
-
-// copySize is the memory that copyBlock needs for a block of these sizes.
-func copySize(rows, cols int) int { return max(rows*oddLines(cols), cols*oddLines(rows)) }
-
 // packPanel writes the rows of b, width values apart, zero behind b.Cols.
 func (r *gemmRoutines) packPanel(dst []float32, width int, b Matrix) {
 	switch {
+	case b.ColStride == 1 && width%packGroup == 0 && b.Cols == width && r.packWords != nil:
+		for j := 0; j < width; j += packGroup {
+			r.packWords(b.Rows, b.at(0, j), b.RowStride, &dst[j], width)
+		}
 	case b.ColStride == 1 && width == 16 && b.Cols == 16:
 		for p := range b.Rows {
 			*(*[16]float32)(dst[p*16:]) = *(*[16]float32)(b.Data[p*b.RowStride:])

@@ -4,19 +4,18 @@ import "sort"
 
 // gemmTask is one parallel region of matrix products.
 type gemmTask struct {
-	routines *gemmRoutines
+	routines *routines
 	pool     *Pool
-	products []Product
-	copies   int   // of the one product, when it is a batch
-	batch    Batch // valid when copies > 1
-	cuts     []cut // how each product is cut into parts
+	region   uint64 // counts the tasks of the pool
+	jobs     []job
+	batch    Batch // of the one job
+	copies   int   // of the job in the batch; 0 and 1 mean that there is none
+	cuts     []cut // how each job is cut into parts
 
 	// With a split of the depth, part s writes its sum to partial s and a
 	// second region adds them up.
 	adding  bool
 	partial []float32
-
-	one [1]Product // storage for products of Gemm and GemmBatch
 }
 
 // cut is the grid of parts of one product, and the number of parts before it.
@@ -35,26 +34,46 @@ const (
 
 	// partsPerThread lets a worker that is late be relieved by the others.
 	partsPerThread = 4
+
+	// A product is cut along its depth only into slices of minimalDepth or
+	// more.
+	minimalDepth = 256
 )
 
-// plan cuts the products into parts. Only a single product may be split over
-// its depth.
+// compute runs the jobs of the task; only a single job may be split over its
+// depth.
+func (t *gemmTask) compute(p *Pool) {
+	t.copies = max(t.copies, 1)
+	for i := range t.jobs {
+		if q := &t.jobs[i]; q.standsOnEnd() {
+			*q = q.transposed()
+		}
+	}
+	t.plan(p, len(t.jobs) == 1 && t.copies == 1)
+	t.execute(p)
+	// The pool outlives the operands: do not keep them.
+	clear(t.jobs)
+	t.jobs, t.partial = t.jobs[:0], nil
+}
+
+// plan cuts the jobs into parts.
 func (t *gemmTask) plan(p *Pool, single bool) {
 	t.pool = p
-	t.routines = &active.Load().gemm
+	t.routines = active.Load()
+	t.region++
 	total := 0
-	for i := range t.products {
-		total += t.products[i].work() * t.copies
+	for i := range t.jobs {
+		total += t.jobs[i].work() * t.copies
 	}
 	t.cuts = t.cuts[:0]
 	before := 0
-	for i := range t.products {
-		q := &t.products[i]
+	for i := range t.jobs {
+		q := &t.jobs[i]
 		c := cut{rows: 1, cols: 1, depth: 1, before: before}
-		if q.C.Rows == 0 || q.C.Cols == 0 {
+		if q.c.Rows == 0 || q.c.Cols == 0 {
 			c.rows = 0
 		} else if threads := p.Threads(); threads > 1 {
-			// The share of this product in the parts of the whole region.
+			// The share of this job in the parts of the whole region.
 			wanted := min(q.work()/minimalWork, q.work()*threads*partsPerThread/total)
 			c.rows, c.cols, c.depth = t.split(q, wanted, threads, single)
 		}
@@ -64,14 +83,13 @@ func (t *gemmTask) plan(p *Pool, single bool) {
 }
 
 // split chooses the grid of about wanted parts.
-func (t *gemmTask) split(q *Product, wanted, threads int, single bool) (rows, cols, depth int) {
-	rows, cols, depth = 1, 1, 1
+func (t *gemmTask) split(q *job, wanted, threads int, single bool) (rows, cols, depth int) {
 	if wanted < 2 {
-		return
+		return 1, 1, 1
 	}
-	m, n, k := q.C.Rows, q.C.Cols, q.A.Cols
-	const minimalDepth = 256
-	if single && k >= 4*max(m, n) && k >= minimalDepth*threads {
+	m, n, k := q.c.Rows, q.c.Cols, q.a.Cols
+	const small = 256
+	if single && k >= 4*max(m, n) && max(m, n) <= small && k >= minimalDepth*threads {
 		// A gradient of weights: small, and the sum of many rows. Slices of
 		// the depth pack nothing twice; two a thread, since each costs a
 		// sum of the size of C.
@@ -80,32 +98,40 @@ func (t *gemmTask) split(q *Product, wanted, threads int, single bool) (rows, co
 	if m <= narrowRows || n <= narrowRows {
 		// Narrow products read the large operand once: cut only that.
 		const minimal = 128 // columns that keep reading in long runs
-		long := &cols
 		if n <= narrowRows && m > narrowRows {
-			long, n = &rows, m
+			rows, cols = max(1, min(wanted, m/minimal, threads)), 1
+		} else {
+			rows, cols = 1, max(1, min(wanted, n/minimal, threads))
 		}
-		*long = max(1, min(wanted, n/minimal, threads))
 	} else {
-		// Each part packs its columns of B again and reads its rows of A
-		// again, so parts should be about square, but not smaller than some
-		// tiles each way.
-		maxRows := max(1, m/(4*t.routines.tileRows))
-		maxCols := max(1, n/(4*t.routines.tileCols))
-		for rows*cols < wanted {
-			switch {
-			case rows < maxRows && (cols >= maxCols || m*cols >= n*rows):
-				rows++
-			case cols < maxCols:
-				cols++
-			default:
-				wanted = 0
-			}
-		}
+		rows, cols = t.grid(q, wanted, threads)
 	}
+	depth = 1
 	if single && rows*cols < threads && k >= 2*minimalDepth {
 		depth = min(threads/(rows*cols), k/minimalDepth)
 	}
-	return max(rows, 1), max(cols, 1), max(depth, 1)
+	return rows, cols, max(depth, 1)
+}
+
+// grid chooses the number of groups of columns, and of shares of the rows. A
+// worker packs the columns of B of a group once for all shares that it computes,
+// and the rows of A for each group. So there are few groups: as many as blocks of
+// the second cache need, or, if that packs less, a multiple of the workers, so
+// that each has groups of its own.
+func (t *gemmTask) grid(q *job, wanted, threads int) (rows, cols int) {
+	m, n := q.c.Rows, q.c.Cols
+	tile := t.routines.tiles(q.kind)
+	cols = (n + blockCols - 1) / blockCols
+	if even := roundUp(cols, threads); even != cols && even*2*tile.width <= n {
+		// Packing a value of B costs about twice as much as one of A.
+		shared := 2*float64(threads)/float64(m) + float64(cols)/float64(n)
+		own := 2/float64(m) + float64(even)/float64(n)
+		if own < shared {
+			cols = even
+		}
+	}
+	rows = min((wanted+cols-1)/cols, m/(4*tile.height))
+	return max(rows, 1), cols
 }
 
 // execute runs the planned parts.
@@ -115,19 +141,17 @@ func (t *gemmTask) execute(p *Pool) {
 	}
 	last := &t.cuts[len(t.cuts)-1]
 	perCopy := last.before + last.parts()
-	q := &t.products[0]
+	q := &t.jobs[0]
 	split := len(t.cuts) == 1 && last.depth > 1
 	if split {
-		t.partial = p.shared.get(last.depth * q.C.Rows * q.C.Cols)
+		t.partial = p.shared.get(last.depth * q.c.Rows * q.c.Cols)
 	}
 	p.run(perCopy*t.copies, t)
 	if split {
 		t.adding = true
-		p.run(min(p.Threads(), q.C.Rows), t)
+		p.run(min(p.Threads(), q.c.Rows), t)
 		t.adding = false
 	}
-	// The pool outlives the operands: do not keep them.
-	t.products, t.partial, t.one[0] = nil, nil, Product{}
 }
 
 // Do computes one part.
@@ -141,29 +165,33 @@ func (t *gemmTask) Do(part, worker int) {
 		index = sort.Search(len(t.cuts), func(i int) bool { return t.cuts[i].before > part }) - 1
 	}
 	c := &t.cuts[index]
-	q := t.products[index]
+	q := t.jobs[index]
 	part -= c.before
+	id := keptPanels{region: t.region, job: index}
+	keep := c.rows > 1
 	if t.copies > 1 {
 		offsetA, offsetB, offsetC := t.batch.offsets(part / c.parts())
 		part %= c.parts()
-		q.A, q.B, q.C = moved(q.A, offsetA), moved(q.B, offsetB), moved(q.C, offsetC)
+		q.a, q.b, q.c = q.a.moved(offsetA), q.b.moved(offsetB), q.c.moved(offsetC)
+		id.offset = offsetB
+		keep = keep || t.batch.sharesB()
 	}
 	// Parts beside each other share columns of B.
 	slice := part % c.depth
 	part /= c.depth
 	row, col := part%c.rows, part/c.rows
-	i0, i1 := cutAt(q.C.Rows, c.rows, row, t.routines.tileRows), cutAt(q.C.Rows, c.rows, row+1, t.routines.tileRows)
-	j0, j1 := cutAt(q.C.Cols, c.cols, col, t.routines.tileCols), cutAt(q.C.Cols, c.cols, col+1, t.routines.tileCols)
-	k0, k1 := cutAt(q.A.Cols, c.depth, slice, cacheLine), cutAt(q.A.Cols, c.depth, slice+1, cacheLine)
-	if c.depth > 1 {
-		size := q.C.Rows * q.C.Cols
-		q.C = RowMajor(t.partial[slice*size:(slice+1)*size], q.C.Rows, q.C.Cols)
-		q.Alpha, q.Beta = 1, 0
+	tile := t.routines.tiles(q.kind)
+	p := area{
+		cutAt(q.c.Rows, c.rows, row, tile.height), cutAt(q.c.Rows, c.rows, row+1, tile.height),
+		cutAt(q.c.Cols, c.cols, col, tile.width), cutAt(q.c.Cols, c.cols, col+1, tile.width),
+		cutAt(q.a.Cols, c.depth, slice, cacheLine), cutAt(q.a.Cols, c.depth, slice+1, cacheLine),
 	}
-	q.A = q.A.block(i0, i1-i0, k0, k1-k0)
-	q.B = q.B.block(k0, k1-k0, j0, j1-j0)
-	q.C = q.C.block(i0, i1-i0, j0, j1-j0)
-	t.routines.product(&t.pool.lanes[worker].own, q)
+	if c.depth > 1 {
+		size := q.c.Rows * q.c.Cols
+		q.c = RowMajor(t.partial[slice*size:(slice+1)*size], q.c.Rows, q.c.Cols).Mixed()
+		q.alpha, q.beta = 1, 0
+	}
+	t.routines.multiplyPart(&t.pool.lanes[worker], &q, p, id, keep)
 }
 
 // cutAt is where slice i of count slices of n begins, on a multiple of grain.
@@ -175,24 +203,20 @@ func cutAt(n, count, i, grain int) int {
 // addPartials adds the sums of all slices of the depth, in order, for one
 // share of the rows of C.
 func (t *gemmTask) addPartials(part int) {
-	q := &t.products[0]
-	depth := t.cuts[0].depth
-	size := q.C.Rows * q.C.Cols
-	shares := min(t.pool.Threads(), q.C.Rows)
-	for i := q.C.Rows * part / shares; i < q.C.Rows*(part+1)/shares; i++ {
-		row := t.partial[i*q.C.Cols : (i+1)*q.C.Cols]
+	q := &t.jobs[0]
+	depth, cols := t.cuts[0].depth, q.c.Cols
+	size := q.c.Rows * cols
+	vector := &t.routines.vector
+	shares := min(t.pool.Threads(), q.c.Rows)
+	for i := q.c.Rows * part / shares; i < q.c.Rows*(part+1)/shares; i++ {
+		row := t.partial[i*cols : (i+1)*cols]
 		for s := 1; s < depth; s++ {
-			for j, v := range t.partial[s*size+i*q.C.Cols : s*size+(i+1)*q.C.Cols] {
-				row[j] += v
-			}
+			vector.add(&row[0], &row[0], &t.partial[s*size+i*cols], cols)
 		}
-		for j, sum := range row {
-			c := q.C.at(i, j)
-			v := q.Alpha * sum
-			if q.Beta != 0 {
-				v += q.Beta * *c
-			}
-			*c = v
+		if q.alpha != 1 {
+			vector.scale(&row[0], &row[0], q.alpha, cols)
 		}
+		c := q.c.block(i, 1, 0, cols)
+		c.set(row, cols, q.beta)
 	}
 }

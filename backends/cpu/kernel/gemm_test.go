@@ -241,7 +241,13 @@ func BenchmarkGemm(b *testing.B) {
 		layoutA, layoutB string
 	}{
 		{512, 512, 512, "rows", "rows"},
+		{512, 512, 512, "rows", "columns"},
+		{1024, 1024, 1024, "rows", "columns"},
 		{2048, 128, 128, "rows", "rows"},
+		{2048, 256, 64, "rows", "rows"},
+		{2048, 256, 1024, "rows", "columns"},
+		{2048, 1024, 256, "rows", "rows"},
+		{256, 1024, 2048, "columns", "rows"},
 		{2048, 384, 128, "rows", "rows"},
 		{2048, 128, 384, "rows", "columns"},
 		{128, 384, 2048, "columns", "rows"},

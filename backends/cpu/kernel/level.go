@@ -35,7 +35,7 @@ type gemmRoutines struct {
 	// tile[m] computes C[m×n] = alpha·A[m×k]·B[k×n] + beta·C for
 	// n <= tileCols and contiguous rows of C. Every row of B must have
 	// tileCols readable values. beta = 0 does not read C.
-	tile [7]func(k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, cRow, n int, alpha, beta float32)
+	tile [13]tileRoutine
 
 	// axpy computes C[m×n] += alpha·A[m×depth]·B[depth×n] for contiguous
 	// rows of B and C.
@@ -48,7 +48,13 @@ type gemmRoutines struct {
 	// packTranspose writes dst[j·dstRow+i] = src[i·srcRow+j] for i < 8 and
 	// j < k, where k is a multiple of 8; nil where the level has none.
 	packTranspose func(k int, src *float32, srcRow int, dst *float32, dstRow int)
+
+	// packWords copies k rows of packGroup values; nil where the level has none.
+	packWords func(k int, src *float32, srcRow int, dst *float32, dstRow int)
 }
+
+// tileRoutine is gemmRoutines.tile for one number of rows, or bf16Routines.tile.
+type tileRoutine = func(k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, cRow, n int, alpha, beta float32)
 
 // axpyRoutine handles rows of C and depth rows of B at a time.
 type axpyRoutine struct {

@@ -48,9 +48,6 @@ type Pool struct {
 	adamW         adamWTask
 	crossEntropy  crossEntropyTask
 	weight        weightTask
-	mixed         mixedTask
-	mixedWide     gemmTask // of the operands in wide
-	wide          scratch
 	attention     attentionTask
 	attentionGrad attentionGradTask
 }
@@ -64,7 +61,10 @@ type lane struct {
 	parked atomic.Uint32
 	wake   chan struct{}
 	own    scratch
-	_      [64]byte // keeps the spans of two workers on different cache lines
+	panels scratch    // packed operands of products
+	kept   keptPanels // what panels holds
+	result scratch    // a block of a product that is stored from there
+	_      [64]byte   // keeps the spans of two workers on different cache lines
 }
 
 // Task is work in independent parts.

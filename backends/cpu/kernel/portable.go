@@ -9,7 +9,7 @@ var portableRoutines = routines{
 	gemm: gemmRoutines{
 		tileRows: 2,
 		tileCols: portableTileCols,
-		tile: [7]func(k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, cRow, n int, alpha, beta float32){
+		tile: [13]tileRoutine{
 			1: portableTile1, 2: portableTile2,
 		},
 		axpy: []axpyRoutine{{1, 4, portableAxpy4}, {1, 1, portableAxpy1}},
