@@ -11,11 +11,15 @@ import (
 var _ = define(op.GroupedDot, plan.Kernel{Accumulate: true}, func(c *compilation, s *plan.Step) (call, error) {
 	a := s.Attrs.(op.GroupedDotAttrs)
 	x, w, y := c.tensor(s.In[0]), c.tensor(s.In[1]), c.tensor(s.Out[0])
+	direct := bf16Groups(s)
+	if direct {
+		a.Precision = op.Precision{}
+	}
 	summed, batch := sharedLabels(a.X, a.W, a.Out)
 	x, roundX, rest := c.rounded(a.Precision.A, x, a.X, summed, batch, c.scratch)
 	w, roundW, _ := c.rounded(a.Precision.B, w, a.W, summed, a.W[:1]+batch, rest)
 	axes := sortDotAxes(op.DotAttrs{A: a.X[1:], B: a.W[1:], Out: a.Out[1:]}, x.inside(), w.inside(), y.inside())
-	g := &groupedProducts{pool: c.pool, offsets: c.ints(s.In[2]), rows: x.shape[0]}
+	g := &groupedProducts{pool: c.pool, offsets: c.ints(s.In[2]), rows: x.shape[0], bf16: direct}
 	ragged := dotAxis{size: g.rows, a: x.strides[0], c: y.strides[0]}
 	g.a, g.c = ragged.a, ragged.c
 	if !s.Accumulate {
@@ -31,11 +35,15 @@ var _ = define(op.GroupedDot, plan.Kernel{Accumulate: true}, func(c *compilation
 var _ = define(op.GroupedDotWeight, plan.Kernel{Accumulate: true}, func(c *compilation, s *plan.Step) (call, error) {
 	a := s.Attrs.(op.GroupedDotWeightAttrs)
 	x, g, y := c.tensor(s.In[0]), c.tensor(s.In[1]), c.tensor(s.Out[0])
+	direct := bf16Groups(s)
+	if direct {
+		a.Precision = op.Precision{}
+	}
 	summed, batch := sharedLabels(a.X, a.G, a.Out)
 	x, roundX, rest := c.rounded(a.Precision.A, x, a.X, summed, batch, c.scratch)
 	g, roundG, _ := c.rounded(a.Precision.B, g, a.G, summed, batch, rest)
 	axes := sortDotAxes(op.DotAttrs{A: a.X[1:], B: a.G[1:], Out: a.Out[1:]}, x.inside(), g.inside(), y.inside())
-	k := &groupedProducts{pool: c.pool, offsets: c.ints(s.In[2]), rows: x.shape[0], summed: true}
+	k := &groupedProducts{pool: c.pool, offsets: c.ints(s.In[2]), rows: x.shape[0], summed: true, bf16: direct}
 	ragged := dotAxis{size: k.rows, a: x.strides[0], b: g.strides[0]}
 	k.a, k.b = ragged.a, ragged.b
 	rows, moreRows := takeLargest(axes.rows)
@@ -70,6 +78,7 @@ type groupedProducts struct {
 	offsets []int32
 	rows    int
 	summed  bool // the ragged axis is the summed one
+	bf16    bool // operands are rounded to bfloat16 as they are read
 	a, b, c int  // its strides
 
 	rounds [][]kernel.Product // products of all rows; those of later rounds add to the first
@@ -120,7 +129,14 @@ func (g *groupedProducts) run() error {
 			}
 			g.now[i] = p
 		}
-		kernel.GemmGroups(g.pool, g.now)
+		if !g.bf16 {
+			kernel.GemmGroups(g.pool, g.now)
+			continue
+		}
+		for i := range g.now {
+			p, _ := inBF16(g.now[i])
+			kernel.GemmBF16(g.pool, p.a, p.b, p.add, p.c)
+		}
 	}
 	if g.result != nil {
 		clear(g.result[end*g.width:])

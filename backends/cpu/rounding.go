@@ -34,6 +34,9 @@ func scratchSize(steps []*plan.Step) int {
 			n = headLossScratch(s)
 		}
 		p := precisionOf(s.Attrs)
+		if roundsAsItReads(s) {
+			p = op.Precision{}
+		}
 		for i, r := range []op.Rounding{p.A, p.B} {
 			if r.Format != op.Float32 {
 				n += aligned(s.In[i].Shape.Size())
@@ -42,6 +45,18 @@ func scratchSize(steps []*plan.Step) int {
 		most = max(most, n)
 	}
 	return most
+}
+
+// roundsAsItReads reports whether the products of a step need no rounded copy of an operand.
+func roundsAsItReads(s *plan.Step) bool {
+	switch s.Attrs.(type) {
+	case op.DotAttrs:
+		_, ok := bf16Axes(s)
+		return ok
+	case op.GroupedDotAttrs, op.GroupedDotWeightAttrs:
+		return bf16Groups(s)
+	}
+	return false
 }
 
 // aligned is n rounded up to whole lines of 64 bytes.
