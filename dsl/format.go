@@ -113,8 +113,8 @@ func forced(docs []document) bool {
 	return false
 }
 
-// list is n items between two brackets, one a line with a comma after each where it has no room.
-func (w *writer) list(open, close string, n int, item func(int) document) group {
+// list is n items between two brackets, one a line with a comma after each where it has no room; last is what then follows the last.
+func (w *writer) list(open, close string, last ifBroken, n int, item func(int) document) group {
 	return w.group(func() []document {
 		first := w.next
 		parts := []document{w.word(open)}
@@ -135,7 +135,7 @@ func (w *writer) list(open, close string, n int, item func(int) document) group 
 		if w.next < len(w.tokens) && w.tokens[w.next].Value == "," {
 			w.next++
 		}
-		items = append(items, ifBroken(","))
+		items = append(items, last)
 		return append(parts, items, softLine{}, w.word(close))
 	})
 }
@@ -196,7 +196,7 @@ func (w *writer) body(header row, n int, line func(int) document) {
 func (w *writer) block(d *Block) {
 	header := row{w.word("block"), gap{}, w.word(d.Name.Name)}
 	params := w.params(d.Params)
-	inputs := w.list("(", ")", len(d.Inputs), func(i int) document {
+	inputs := w.list("(", ")", ",", len(d.Inputs), func(i int) document {
 		return row{w.word(d.Inputs[i].Name.Name), w.shape(d.Inputs[i].Shape)}
 	})
 	result := row{gap{}, w.word("->"), gap{}, w.shape(d.Result)}
@@ -214,7 +214,7 @@ func (w *writer) block(d *Block) {
 }
 
 func (w *writer) params(params []*Param) group {
-	return w.list("(", ")", len(params), func(i int) document {
+	return w.list("(", ")", ",", len(params), func(i int) document {
 		p := params[i]
 		doc := row{w.word(p.Name.Name)}
 		if p.Type != nil {

@@ -105,9 +105,14 @@ func (w *writer) expr(e Expr) document {
 			return []document{w.word("("), nested{softLine{}, w.expr(e.X)}, softLine{}, w.word(")")}
 		})
 	case *List:
-		return w.list("[", "]", len(e.Items), func(i int) document { return w.item(e.Items[i]) })
+		if len(e.Items) == 1 && e.Items[0].Over != nil {
+			return w.list("[", "]", "", 1, func(int) document {
+				return w.group(func() []document { return append([]document{w.expr(e.Items[0].Value)}, w.loop(e.Items[0])...) })
+			})
+		}
+		return w.list("[", "]", ",", len(e.Items), func(i int) document { return w.item(e.Items[i]) })
 	case *Call:
-		return row{w.expr(e.Fn), w.list("(", ")", len(e.Args), func(i int) document {
+		return row{w.expr(e.Fn), w.list("(", ")", ",", len(e.Args), func(i int) document {
 			argument := e.Args[i]
 			if argument.Name.Name == "" {
 				return w.expr(argument.Value)
@@ -141,12 +146,17 @@ func (w *writer) choice(c *Cond) document {
 	})
 }
 
+// item is one of several items of a list.
 func (w *writer) item(item ListItem) document {
-	value := w.expr(item.Value)
 	if item.Over == nil {
-		return value
+		return w.expr(item.Value)
 	}
-	return row{value, nested{softLine{text: " "}, w.word("for"), gap{}, w.word(item.Var.Name), gap{}, w.word("in"), gap{}, w.expr(item.Over)}}
+	return w.group(func() []document { return []document{w.expr(item.Value), nested(w.loop(item))} })
+}
+
+// loop is the `for` of an item: below the value where it has no room behind it, and deeper where other items follow.
+func (w *writer) loop(item ListItem) []document {
+	return []document{softLine{text: " "}, w.word("for"), gap{}, w.word(item.Var.Name), gap{}, w.word("in"), gap{}, w.expr(item.Over)}
 }
 
 // axes is the bracket of an Index.
