@@ -39,9 +39,13 @@ type Store interface {
 	// Names lists what was created, in that order.
 	Names() []string
 	Type(name string) (op.Type, bool)
-	// Read copies to the host, Write from it; lengths must be exact. Int32 storage holds whole values.
+	// Read copies to the host, Write from it; lengths must be exact. Int32 storage holds whole values. What is read is widened to
+	// float32 if it is stored otherwise.
 	Read(name string, dst []float32) error
 	Write(name string, src []float32) error
+	// Put makes a storage of what lies somewhere already, in its format and layout. The memory stays the caller's and must stay as it
+	// is while the store is used; the device may use it where it is, or copy it. Such a storage is neither written nor updated.
+	Put(name string, s Stored) error
 }
 
 // Program runs a graph. It has the methods of gorgonia.VM. It is used by one goroutine at a time and allocates nothing while it

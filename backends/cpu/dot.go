@@ -23,6 +23,9 @@ type dotAxes struct {
 }
 
 func buildDot(c *compilation, s *plan.Step) (call, error) {
+	if products, ok := c.storedProducts(s); ok {
+		return products, nil
+	}
 	if products, ok := c.bf16Dot(s); ok {
 		return products, nil
 	}

@@ -7,8 +7,11 @@ import (
 )
 
 var _ = define(op.Embed, plan.Kernel{}, func(c *compilation, s *plan.Step) (call, error) {
-	ids, table, y := c.ints(s.In[0]), c.floats(s.In[1]), c.floats(s.Out[0])
 	rows, d := matrixOf(s.In[1].Shape)
+	if held, ok := c.program.store.view(s.In[1]); ok && held.packed() {
+		return c.embedPacked(held, c.ints(s.In[0]), c.floats(s.Out[0])), nil
+	}
+	ids, table, y := c.ints(s.In[0]), c.floats(s.In[1]), c.floats(s.Out[0])
 	return c.slices(len(ids), 10+0.2*float64(d), func(from, to, _ int) {
 		for i := from; i < to; i++ {
 			if id := int(ids[i]); id >= 0 && id < rows {

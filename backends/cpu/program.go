@@ -14,6 +14,7 @@ import (
 
 // program is a plan with memory.
 type program struct {
+	pool    *kernel.Pool
 	plan    *plan.Plan
 	arena   []float32
 	store   *store
@@ -22,6 +23,7 @@ type program struct {
 	outputs map[string]output
 	profile *profile
 	closed  bool
+	walking func() error // walk, kept so that a run allocates nothing
 }
 
 // output is where a named output lies and, for integers, the floats that are handed out.
@@ -34,7 +36,7 @@ type output struct {
 type call interface{ run() error }
 
 func newProgram(pool *kernel.Pool, p *plan.Plan, s *store, o backends.Options) (*program, error) {
-	g := &program{plan: p, store: s, inputs: map[string]*plan.Value{}, outputs: map[string]output{}}
+	g := &program{pool: pool, plan: p, store: s, inputs: map[string]*plan.Value{}, outputs: map[string]output{}}
 	for _, v := range p.Storages {
 		t, ok := s.Type(v.Buffer.Name)
 		if !ok {
@@ -71,6 +73,7 @@ func newProgram(pool *kernel.Pool, p *plan.Plan, s *store, o backends.Options) (
 		}
 		g.calls = append(g.calls, made)
 	}
+	g.walking = g.walk
 	if o.Profile {
 		g.profile = newProfile(p)
 	}
@@ -91,6 +94,17 @@ func (g *program) RunAll() error {
 	if g.closed {
 		return fmt.Errorf("cpu: the program is closed")
 	}
+	if !g.store.lent {
+		return g.walk()
+	}
+	err := backends.Mapped(g.walking)
+	if g.pool.TakeFault() {
+		return backends.ErrMapped
+	}
+	return err
+}
+
+func (g *program) walk() error {
 	if g.profile != nil {
 		return g.runProfiled()
 	}

@@ -47,6 +47,7 @@ type tensor struct {
 	strides []int
 }
 
+// tensor is the view of a value that is not packed.
 func (c *compilation) tensor(v *plan.Value) tensor {
 	return tensor{c.program.memory(v), v.Shape, v.Strides}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"unsafe"
 
+	"forge/backends"
+	"forge/backends/cpu/kernel"
 	"forge/backends/machine"
 	"forge/compiler/op"
 )
@@ -12,13 +14,30 @@ import (
 type store struct {
 	names    []string
 	storages map[string]*storage
-	size     int64 // values in all
+	size     int64 // values in all, in memory of the store's own
 	memory   machine.Memory
+	lent     bool // some memory is the caller's, and may be mapped from a file
 }
 
+// storage is memory of the store's own, row-major, or what was put there as it lies: pieces laid end to end.
 type storage struct {
-	t    op.Type
-	data []float32
+	t       op.Type
+	data    []float32 // nil if it is packed: not one piece of float32
+	strides []int     // nil: row-major
+	fixed   bool      // not to be written
+	stored  backends.Stored
+	pieces  []piece // of what was put there, and of memory of its own too
+}
+
+// piece is a piece with its values as they are typed.
+type piece struct {
+	format        kernel.Format
+	rows, columns int
+	float32s      []float32
+	halves        []uint16
+	bytes         []uint8
+	blockScales   []float32
+	halfScales    []uint16
 }
 
 func (s *store) Create(name string, t op.Type) error {
@@ -33,10 +52,71 @@ func (s *store) Create(name string, t op.Type) error {
 		return err
 	}
 	s.size += int64(shape.Size())
-	s.storages[name] = &storage{op.Type{Shape: shape, Dtype: t.Dtype}, alignedFloats(shape.Size())}
-	s.names = append(s.names, name)
+	data := alignedFloats(shape.Size())
+	s.add(name, &storage{t: op.Type{Shape: shape, Dtype: t.Dtype}, data: data, pieces: []piece{{float32s: data, rows: 1, columns: len(data)}}})
 	return nil
 }
+
+func (s *store) add(name string, st *storage) {
+	s.storages[name] = st
+	s.names = append(s.names, name)
+}
+
+// Put uses the memory where it is. What the kernels have no loops for is widened: Float16, and values that are not aligned.
+func (s *store) Put(name string, stored backends.Stored) error {
+	if err := stored.Check(); err != nil {
+		return fmt.Errorf("cpu: storage %s: %w", name, err)
+	}
+	if _, ok := s.storages[name]; ok {
+		return fmt.Errorf("cpu: storage %s exists", name)
+	}
+	pieces, usable := make([]piece, len(stored.Pieces)), true
+	for i := range stored.Pieces {
+		var ok bool
+		pieces[i], ok = newPiece(&stored.Pieces[i])
+		usable = usable && ok
+	}
+	if !usable {
+		if err := s.Create(name, stored.Type); err != nil {
+			return err
+		}
+		s.storages[name].fixed = true
+		return stored.Read(s.storages[name].data)
+	}
+	s.lent = true
+	st := &storage{t: stored.Type, strides: stored.Strides, fixed: true, stored: stored, pieces: pieces}
+	if len(pieces) == 1 && pieces[0].format == kernel.Float32 {
+		st.data = pieces[0].float32s
+	}
+	s.add(name, st)
+	return nil
+}
+
+// newPiece gives the values of a piece their type; false if the kernels can't read them where they are.
+func newPiece(from *backends.Piece) (piece, bool) {
+	p := piece{rows: from.Rows, columns: from.Columns, blockScales: from.Scales, halfScales: from.HalfScales}
+	address := unsafe.Pointer(&from.Values[0])
+	n := from.Rows * from.Columns
+	switch from.Format {
+	case backends.Float32:
+		p.format, p.float32s = kernel.Float32, unsafe.Slice((*float32)(address), n)
+	case backends.BFloat16:
+		p.format, p.halves = kernel.BFloat16, unsafe.Slice((*uint16)(address), n)
+	case backends.Float8:
+		p.format, p.bytes = kernel.Float8, from.Values
+	case backends.Int8:
+		p.format, p.bytes = kernel.Int8, from.Values
+	default:
+		return p, false
+	}
+	return p, littleEndian && uintptr(address)%uintptr(from.Format.Size()) == 0
+}
+
+// littleEndian says that values in memory are as they are in files.
+var littleEndian = func() bool {
+	one := uint16(1)
+	return *(*byte)(unsafe.Pointer(&one)) == 1
+}()
 
 func (s *store) Names() []string { return append([]string{}, s.names...) }
 
@@ -53,18 +133,20 @@ func (s *store) find(name string, n int) (*storage, error) {
 	if !ok {
 		return nil, fmt.Errorf("cpu: there is no storage %s", name)
 	}
-	if n != len(st.data) {
-		return nil, fmt.Errorf("cpu: storage %s holds %d values, not %d", name, len(st.data), n)
+	if size := st.t.Shape.Size(); n != size {
+		return nil, fmt.Errorf("cpu: storage %s holds %d values, not %d", name, size, n)
 	}
 	return st, nil
 }
 
 func (s *store) Read(name string, dst []float32) error {
 	st, err := s.find(name, len(dst))
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if st.t.Dtype == op.Int32 {
+	case st.stored.Pieces != nil:
+		return st.stored.Read(dst)
+	case st.t.Dtype == op.Int32:
 		for i, v := range asInts(st.data) {
 			dst[i] = float32(v)
 		}
@@ -76,10 +158,12 @@ func (s *store) Read(name string, dst []float32) error {
 
 func (s *store) Write(name string, src []float32) error {
 	st, err := s.find(name, len(src))
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if st.t.Dtype == op.Int32 {
+	case st.fixed:
+		return fmt.Errorf("cpu: storage %s was put there as it lies, and is not written", name)
+	case st.t.Dtype == op.Int32:
 		for i, v := range src {
 			asInts(st.data)[i] = int32(v)
 		}

@@ -61,6 +61,16 @@ func (s *store) Create(name string, t op.Type) error {
 	return nil
 }
 
+func (s *store) Put(name string, stored backends.Stored) error {
+	if err := stored.Check(); err != nil {
+		return fmt.Errorf("null: storage %s: %w", name, err)
+	}
+	if _, ok := s.types[name]; ok {
+		return fmt.Errorf("null: storage %s exists", name)
+	}
+	return s.Create(name, stored.Type)
+}
+
 func (s *store) Names() []string { return append([]string{}, s.names...) }
 
 func (s *store) Type(name string) (op.Type, bool) {

@@ -82,10 +82,18 @@ func (a *layout) step(s *Step) {
 		if v.Dtype == op.Int32 {
 			want = Contiguous
 		}
-		s.In[k] = a.operand(v, want)
+		s.In[k] = a.resolve(v)
+		if !s.In[k].packed() {
+			s.In[k] = a.operand(v, want)
+		}
 	}
 	for _, v := range s.Out {
 		a.locate(v)
+	}
+	for k, v := range s.In {
+		if v.packed() && (a.target.Reads == nil || !a.target.Reads(s, k)) {
+			s.In[k] = a.once(v)
+		}
 	}
 	a.steps = append(a.steps, s)
 }
@@ -138,9 +146,14 @@ func (a *layout) copied(v *Value) *Value {
 
 // contiguous is v or a contiguous copy of it, made once.
 func (a *layout) contiguous(v *Value) *Value {
-	if v.Contiguous() {
+	if v.Contiguous() && !v.packed() {
 		return v
 	}
+	return a.once(v)
+}
+
+// once is a contiguous copy, made once.
+func (a *layout) once(v *Value) *Value {
 	if v.twin == nil {
 		v.twin = a.copied(v)
 	}
@@ -150,11 +163,14 @@ func (a *layout) contiguous(v *Value) *Value {
 // operand is v in a layout that a kernel can read.
 func (a *layout) operand(v *Value, want Layout) *Value {
 	v = a.resolve(v)
-	if within(v.Shape, v.Strides, want) {
+	if within(v.Shape, v.Strides, want) && !v.packed() {
 		return v
 	}
-	return a.contiguous(v)
+	return a.once(v)
 }
+
+// packed reports whether a value that has its place lies in a packed storage.
+func (v *Value) packed() bool { return v.Buffer.held.Packed }
 
 // resolve finds where a view lies, copying what it is a view of if no strides express it.
 func (a *layout) resolve(v *Value) *Value {

@@ -47,6 +47,12 @@ func (l *lowering) graph(g *graph.Graph) (err error) {
 				kind = Storage
 			}
 			v := &Value{Shape: t.Shape, Dtype: t.Dtype, Strides: rowMajor(t.Shape), Buffer: &Buffer{Kind: kind, Name: n.Name, Size: t.Shape.Size()}}
+			if kind == Storage && l.target.Storage != nil {
+				v.Buffer.held = l.target.Storage(n.Name)
+				if s := v.Buffer.held.Strides; s != nil {
+					v.Strides = s
+				}
+			}
 			l.values[n] = []*Value{v}
 			if kind == Input {
 				l.inputs = append(l.inputs, v)
@@ -78,6 +84,9 @@ func (l *lowering) graph(g *graph.Graph) (err error) {
 		l.outputs = append(l.outputs, Output{o.Name, l.keep(l.values[o.Node][0])})
 	}
 	for _, u := range g.Updates() {
+		if l.values[u.Storage][0].Buffer.held.Fixed {
+			return at(u.Value, "storage %s is used as it was stored, and the graph updates it", u.Storage.Name)
+		}
 		l.updates = append(l.updates, update{l.values[u.Storage][0], l.keep(l.values[u.Value][0])})
 	}
 	l.name = g.Name()

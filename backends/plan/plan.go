@@ -60,12 +60,24 @@ type Target struct {
 	// Kernel gives the kernel of an operation with these attributes; false if the backend has none. Copy and Zero are assumed to exist and to take
 	// any strides.
 	Kernel func(o *op.Op, a op.Attrs) (Kernel, bool)
+	// Storage says how a storage lies; nil: each is row-major, and every kernel reads and writes it.
+	Storage func(name string) Held
+	// Reads reports whether a step's kernel can read its k-th input, a view of a packed storage, where it is; nil: none can. The
+	// step's outputs have their places.
+	Reads func(s *Step, k int) bool
 	// Together reports whether a step can run in one parallel region with others for which it does, which then come side by side
 	// where they can; nil: none can.
 	Together func(s *Step) bool
 	// KeepAll gives every value memory of its own until the end. The arithmetic stays as it is, so results are the same bit for
 	// bit; products that are added to a sum as they are made have no value of their own with it either.
 	KeepAll bool
+}
+
+// Held is how a storage lies.
+type Held struct {
+	Strides []int // in values, one an axis; nil: row-major
+	Packed  bool  // not as plain values: a step whose kernel can't read it (Target.Reads) gets a copy
+	Fixed   bool  // not to be updated
 }
 
 // generic is the target of Build without one: a kernel for every operation.
@@ -101,6 +113,7 @@ type Buffer struct {
 	// First and Last are the first and the last step that touch the buffer; Last is len(Steps) for what is read after a run.
 	First, Last int
 
+	held Held    // of a Storage
 	into *Buffer // the buffer whose memory this one took over
 }
 

@@ -8,14 +8,24 @@ import (
 	"fmt"
 
 	"forge/backends"
+	"forge/backends/machine"
 	"forge/compiler/graph"
 	"forge/compiler/op"
 )
 
-type backend struct{}
+type backend struct{ memory machine.Memory }
 
 // New gives the backend.
-func New() backends.Backend { return backend{} }
+func New() backends.Backend { return Open(0) }
+
+// Open gives the backend with a bound of the memory that it may use, in bytes; 0: what the machine and the process's control groups
+// allow.
+func Open(memory int64) backends.Backend {
+	if memory > 0 {
+		return backend{machine.Given(memory)}
+	}
+	return backend{machine.Limit()}
+}
 
 func (backend) Name() string             { return "reference" }
 func (backend) Device() string           { return "plain Go loops in float64, one thread" }
@@ -35,6 +45,11 @@ func (backend) Compile(g *graph.Graph, s backends.Store, o backends.Options) (ba
 		}
 		if !same(t.t, n.Type()) {
 			return nil, fmt.Errorf("reference: storage %s is %v, the graph wants %v", n.Name, t.t, n.Type())
+		}
+	}
+	for _, u := range g.Updates() {
+		if own.tensors[u.Storage.Name].fixed {
+			return nil, fmt.Errorf("reference: storage %s was put there as it lies, and the graph updates it", u.Storage.Name)
 		}
 	}
 	p := &program{graph: g, store: own, keep: o.KeepAll, inputs: map[string]*tensor{}}

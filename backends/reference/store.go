@@ -3,6 +3,7 @@ package reference
 import (
 	"fmt"
 
+	"forge/backends"
 	"forge/compiler/op"
 )
 
@@ -13,13 +14,14 @@ type store struct {
 }
 
 type tensor struct {
-	t    op.Type
-	data []float64
+	t     op.Type
+	data  []float64
+	fixed bool // not to be written
 }
 
 func newTensor(t op.Type) *tensor {
 	shape := append(op.Shape{}, t.Shape...)
-	return &tensor{op.Type{Shape: shape, Dtype: t.Dtype}, make([]float64, shape.Size())}
+	return &tensor{t: op.Type{Shape: shape, Dtype: t.Dtype}, data: make([]float64, shape.Size())}
 }
 
 func same(a, b op.Type) bool { return a.Dtype == b.Dtype && a.Shape.Equal(b.Shape) }
@@ -37,6 +39,28 @@ func (s *store) Create(name string, t op.Type) error {
 		}
 	}
 	s.names, s.tensors[name] = append(s.names, name), newTensor(t)
+	return nil
+}
+
+// Put widens what is stored.
+func (s *store) Put(name string, stored backends.Stored) error {
+	if err := stored.Check(); err != nil {
+		return fmt.Errorf("reference: storage %s: %w", name, err)
+	}
+	if _, ok := s.tensors[name]; ok {
+		return fmt.Errorf("reference: storage %s exists", name)
+	}
+	values := make([]float32, stored.Type.Shape.Size())
+	if err := stored.Read(values); err != nil {
+		return fmt.Errorf("reference: storage %s: %w", name, err)
+	}
+	if err := s.Create(name, stored.Type); err != nil {
+		return err
+	}
+	if err := s.Write(name, values); err != nil {
+		return err
+	}
+	s.tensors[name].fixed = true
 	return nil
 }
 
@@ -65,6 +89,9 @@ func (s *store) Write(name string, src []float32) error {
 	t, err := s.find(name, len(src))
 	if err != nil {
 		return err
+	}
+	if t.fixed {
+		return fmt.Errorf("reference: storage %s was put there as it lies, and is not written", name)
 	}
 	for i, v := range src {
 		if t.t.Dtype == op.Int32 {

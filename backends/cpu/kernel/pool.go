@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ type Pool struct {
 	done         chan struct{}
 	closed       atomic.Bool
 	workers      sync.WaitGroup
+	fault        atomic.Bool // see pool_fault.go
 	late         lateness
 
 	shared   scratch // scratch used by all workers of a task
@@ -48,6 +50,7 @@ type Pool struct {
 	adamW         adamWTask
 	crossEntropy  crossEntropyTask
 	weight        weightTask
+	widening      widenTask
 	attention     attentionTask
 	attentionGrad attentionGradTask
 }
@@ -134,8 +137,8 @@ func (p *Pool) run(parts int, task Task) {
 		return
 	}
 	if len(p.lanes) == 1 || parts == 1 || p.closed.Load() || p.late.alone() {
-		for part := range parts {
-			task.Do(part, 0)
+		for done := 0; done < parts; {
+			done += p.doParts(task, done, parts)
 		}
 		return
 	}
@@ -171,6 +174,19 @@ func (p *Pool) wakeParked() {
 // takeParts runs parts until none is unclaimed, the worker's own first, and
 // returns how many it ran.
 func (p *Pool) takeParts(worker int) (taken int) {
+	for whole := false; !whole; {
+		whole = p.claimParts(worker, &taken)
+	}
+	return taken
+}
+
+// claimParts is takeParts up to a part that could not read its memory.
+func (p *Pool) claimParts(worker int, taken *int) (whole bool) {
+	defer func() {
+		if !whole && p.isFault(recover()) {
+			p.finished(worker, taken)
+		}
+	}()
 	for i := range p.lanes {
 		l := &p.lanes[(worker+i)%len(p.lanes)]
 		for {
@@ -184,13 +200,18 @@ func (p *Pool) takeParts(worker int) (taken int) {
 			}
 			// An unclaimed part means that its task is the current one.
 			p.task.Do(int(first), worker)
-			taken++
-			if p.left.Add(-1) == 0 && worker != 0 && p.callerParked.CompareAndSwap(1, 0) {
-				p.done <- struct{}{}
-			}
+			p.finished(worker, taken)
 		}
 	}
-	return taken
+	return true
+}
+
+// finished counts a part, and wakes the caller after the last.
+func (p *Pool) finished(worker int, taken *int) {
+	*taken++
+	if p.left.Add(-1) == 0 && worker != 0 && p.callerParked.CompareAndSwap(1, 0) {
+		p.done <- struct{}{}
+	}
 }
 
 // Waiting spins spinRounds times for spinPauses pauses each, about 20 to 40
@@ -235,6 +256,7 @@ func (p *Pool) park() {
 // work is the life of a worker.
 func (p *Pool) work(worker int) {
 	defer p.workers.Done()
+	debug.SetPanicOnFault(true)
 	l := &p.lanes[worker]
 	seen := uint32(0)
 	for {

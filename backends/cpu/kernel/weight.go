@@ -30,18 +30,24 @@ const (
 
 // Weight is a matrix of Outputs × Inputs values that products with few rows
 // read where it lies. The inputs of an output are contiguous, as in published
-// checkpoints; with ByInput, which Float32 and BFloat16 may have, the outputs of
-// an input are. Only the slice of the format is used:
+// checkpoints; with ByInput the outputs of an input are. Only the slice of the
+// format is used:
 //
 //	Float32   Float32s
 //	BFloat16  BFloat16s
-//	Float8    Bytes; BlockScales[o/128·⌈Inputs/128⌉ + i/128]
-//	Int8      Bytes, two's complement; HalfScales[o·⌈Inputs/32⌉ + i/32]
+//	Float8    Bytes; BlockScales[row/128·⌈Columns/128⌉ + column/128]
+//	Int8      Bytes, two's complement; HalfScales[row·⌈Columns/32⌉ + column/32]
+//
+// Scales are those of the matrix that the weight is a part of. Its rows are the
+// outputs (ByInput: the inputs) and the others its columns, from Row and Column
+// on; Column is a multiple of 32. Columns is 0 for a weight as wide as the matrix.
 type Weight struct {
 	Format          Format
 	Outputs, Inputs int
 	Stride          int // from one output (ByInput: input) to the next, in values
 	ByInput         bool
+
+	Row, Column, Columns int
 
 	Float32s    []float32
 	BFloat16s   []uint16
@@ -54,9 +60,24 @@ type Weight struct {
 func (w *Weight) Size() int {
 	n := w.Outputs * w.Inputs * w.Format.bytes()
 	if w.Format == Int8 {
-		n += 2 * w.Outputs * scalesOf(w.Inputs, int8Block)
+		rows, columns := w.matrix()
+		n += 2 * rows * scalesOf(columns, int8Block)
 	}
 	return n
+}
+
+// matrix is the size by rows and columns of the stored matrix.
+func (w *Weight) matrix() (rows, columns int) {
+	if w.ByInput {
+		return w.Inputs, w.Outputs
+	}
+	return w.Outputs, w.Inputs
+}
+
+// scaleColumns is how many scales a row (Float8: a row of blocks) has.
+func (w *Weight) scaleColumns(block int) int {
+	_, columns := w.matrix()
+	return scalesOf(max(w.Columns, columns), block)
 }
 
 func scalesOf(n, block int) int { return (n + block - 1) / block }
@@ -69,16 +90,14 @@ func (w *Weight) mustHold() {
 	if w.Outputs < 0 || w.Inputs < 0 || w.Stride < 0 {
 		panic(fmt.Sprintf("kernel: weight of %d×%d with stride %d", w.Outputs, w.Inputs, w.Stride))
 	}
-	if w.ByInput && w.Format != Float32 && w.Format != BFloat16 {
-		panic(fmt.Sprintf("kernel: weight of format %v by inputs", w.Format))
+	rows, columns := w.matrix()
+	if w.Row < 0 || w.Column < 0 || w.Column%weightStep != 0 || w.Columns != 0 && w.Column+columns > w.Columns {
+		panic(fmt.Sprintf("kernel: weight from row %d and column %d of %d on", w.Row, w.Column, w.Columns))
 	}
 	if w.Outputs == 0 || w.Inputs == 0 {
 		return
 	}
-	need := (w.Outputs-1)*w.Stride + w.Inputs
-	if w.ByInput {
-		need = (w.Inputs-1)*w.Stride + w.Outputs
-	}
+	need := (rows-1)*w.Stride + columns
 	have := [...]int{len(w.Float32s), len(w.BFloat16s), len(w.Bytes), len(w.Bytes)}[w.Format]
 	if need > have {
 		panic(fmt.Sprintf("kernel: weight of %d×%d with stride %d needs %d values, the slice has %d", w.Outputs, w.Inputs, w.Stride, need, have))
@@ -86,9 +105,10 @@ func (w *Weight) mustHold() {
 	needScales, haveScales := 0, 0
 	switch w.Format {
 	case Float8:
-		needScales, haveScales = scalesOf(w.Outputs, float8Block)*scalesOf(w.Inputs, float8Block), len(w.BlockScales)
+		last := (w.Row + rows - 1) / float8Block
+		needScales, haveScales = last*w.scaleColumns(float8Block)+(w.Column+columns-1)/float8Block+1, len(w.BlockScales)
 	case Int8:
-		needScales, haveScales = w.Outputs*scalesOf(w.Inputs, int8Block), len(w.HalfScales)
+		needScales, haveScales = (w.Row+rows-1)*w.scaleColumns(int8Block)+(w.Column+columns-1)/int8Block+1, len(w.HalfScales)
 	}
 	if needScales > haveScales {
 		panic(fmt.Sprintf("kernel: weight of %d×%d in %v needs %d scales, the slice has %d", w.Outputs, w.Inputs, w.Format, needScales, haveScales))
@@ -97,23 +117,29 @@ func (w *Weight) mustHold() {
 
 // at is the value of one weight.
 func (w *Weight) at(output, input int) float32 {
-	i := output*w.Stride + input
+	row, column := output, input
 	if w.ByInput {
-		i = input*w.Stride + output
+		row, column = input, output
 	}
+	i := row*w.Stride + column
 	switch w.Format {
 	case Float32:
 		return w.Float32s[i]
 	case BFloat16:
 		return FromBFloat16(w.BFloat16s[i])
 	case Float8:
-		return FromFloat8(w.Bytes[i]) * w.blockScale(output, input)
+		return FromFloat8(w.Bytes[i]) * w.blockScale(row, column)
 	}
-	return float32(int8(w.Bytes[i])) * FromFloat16(w.HalfScales[output*scalesOf(w.Inputs, int8Block)+input/int8Block])
+	return float32(int8(w.Bytes[i])) * FromFloat16(w.HalfScales[w.halfScale(row, column)])
 }
 
-func (w *Weight) blockScale(output, input int) float32 {
-	return w.BlockScales[output/float8Block*scalesOf(w.Inputs, float8Block)+input/float8Block]
+func (w *Weight) blockScale(row, column int) float32 {
+	return w.BlockScales[(w.Row+row)/float8Block*w.scaleColumns(float8Block)+(w.Column+column)/float8Block]
+}
+
+// halfScale is the place of a scale.
+func (w *Weight) halfScale(row, column int) int {
+	return (w.Row+row)*w.scaleColumns(int8Block) + (w.Column+column)/int8Block
 }
 
 // QuantizeInt8 stores rows × cols contiguous values as an Int8 weight of as many

@@ -128,8 +128,10 @@ func (t *weightTask) Do(part, worker int) {
 	case q.W.Format == Float32:
 		b := Matrix{q.W.Float32s, q.W.Inputs, q.W.Outputs, q.W.Stride, 1}
 		t.routines.gemm.narrowRows(Product{1, q.X, b.block(0, b.Rows, from, to-from), 1, q.Y.block(0, q.Y.Rows, from, to-from)})
-	default:
+	case q.W.Format == BFloat16:
 		t.axpys(q, from, to)
+	default:
+		t.widenedAxpys(q, from, to, &t.pool.lanes[worker].own)
 	}
 }
 
@@ -143,7 +145,7 @@ func (t *weightTask) dots(q *WeightProduct, from, to int, s *scratch) {
 		scaleRow := 0
 		switch w.Format {
 		case Float8:
-			n = min(n, float8Block-o%float8Block)
+			n = min(n, float8Block-(w.Row+o)%float8Block)
 			scales, ok := t.float8Scales(w, o, whole, s)
 			if !ok {
 				t.plainDots(q, o, o+n, 0, whole)
@@ -152,8 +154,8 @@ func (t *weightTask) dots(q *WeightProduct, from, to int, s *scratch) {
 			}
 			scale = (*byte)(unsafe.Pointer(&scales[0]))
 		case Int8:
-			scaleRow = 2 * scalesOf(w.Inputs, int8Block)
-			scale = (*byte)(unsafe.Pointer(&w.HalfScales[o*scaleRow/2]))
+			scaleRow = 2 * w.scaleColumns(int8Block)
+			scale = (*byte)(unsafe.Pointer(&w.HalfScales[w.halfScale(o, 0)]))
 		}
 		t.runDots(q, o, n, whole, scale, scaleRow)
 		o += n

@@ -234,6 +234,13 @@ func (s *store) Create(name string, t op.Type) error {
 	return nil
 }
 
+func (s *store) Put(name string, stored backends.Stored) error {
+	if err := s.Create(name, stored.Type); err != nil {
+		return err
+	}
+	return stored.Read(s.data[name])
+}
+
 func (s *store) Names() []string { return s.names }
 
 func (s *store) Type(name string) (op.Type, bool) {
