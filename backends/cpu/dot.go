@@ -23,15 +23,13 @@ type dotAxes struct {
 }
 
 func buildDot(c *compilation, s *plan.Step) (call, error) {
-	if products, ok := c.storedProducts(s); ok {
-		return products, nil
-	}
-	if products, ok := c.bf16Dot(s); ok {
-		return products, nil
-	}
 	attrs := s.Attrs.(op.DotAttrs)
 	a, b, y := c.tensor(s.In[0]), c.tensor(s.In[1]), c.tensor(s.Out[0])
 	summed, batch := sharedLabels(attrs.A, attrs.B, attrs.Out)
+	bf16 := roundsAsItReads(s)
+	if bf16 {
+		attrs.Precision = op.Precision{}
+	}
 	a, roundA, rest := c.rounded(attrs.Precision.A, a, attrs.A, summed, batch, c.scratch)
 	b, roundB, _ := c.rounded(attrs.Precision.B, b, attrs.B, summed, batch, rest)
 	x := sortDotAxes(attrs, a, b, y)
@@ -43,7 +41,7 @@ func buildDot(c *compilation, s *plan.Step) (call, error) {
 	case len(x.rows) == 0 && len(x.cols) == 0:
 		product = c.innerProducts(x, a.data, b.data, y.data, s.Accumulate)
 	default:
-		product = c.matrixProducts(x, a.data, b.data, y.data, s.Accumulate)
+		product = c.matrixProducts(x, a.data, b.data, y.data, s.Accumulate, bf16)
 	}
 	return before(product, roundA, roundB), err
 }
@@ -130,16 +128,17 @@ type matrixProducts struct {
 	batch   kernel.Batch
 	batched bool
 	calls   []kernel.Product
+	bf16    bool // operands are rounded to bfloat16 as they are read
 }
 
-func (c *compilation) matrixProducts(x dotAxes, a, b, y []float32, accumulate bool) call {
+func (c *compilation) matrixProducts(x dotAxes, a, b, y []float32, accumulate, bf16 bool) call {
 	rows, moreRows := takeLargest(x.rows)
 	cols, moreCols := takeLargest(x.cols)
 	inner, moreInner := takeLargest(x.inner)
 	// Batch strides that are not summed over come from axes of rows and columns too: there one operand stays.
 	batch := append(append(slices.Clone(x.batch), moreRows...), moreCols...)
 	slices.SortStableFunc(batch, func(x, y dotAxis) int { return y.c - x.c })
-	k := &matrixProducts{pool: c.pool}
+	k := &matrixProducts{pool: c.pool, bf16: bf16}
 	outside := 0
 	if len(batch) > kernel.BatchDims {
 		outside = len(batch) - kernel.BatchDims
@@ -196,9 +195,12 @@ func visit(axes []dotAxis, a, b, c int, f func(a, b, c int)) {
 func (k *matrixProducts) run() error {
 	for i := range k.calls {
 		p := &k.calls[i]
-		if k.batched {
+		switch {
+		case k.bf16:
+			kernel.GemmBatchBF16(k.pool, k.batch, rounded(p))
+		case k.batched:
 			kernel.GemmBatch(k.pool, k.batch, p.Alpha, p.A, p.B, p.Beta, p.C)
-		} else {
+		default:
 			kernel.Gemm(k.pool, p.Alpha, p.A, p.B, p.Beta, p.C)
 		}
 	}

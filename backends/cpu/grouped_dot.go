@@ -9,20 +9,17 @@ import (
 // The rows of each expert make one matrix product, all of them one parallel region.
 
 var _ = define(op.GroupedDot, plan.Kernel{Accumulate: true}, func(c *compilation, s *plan.Step) (call, error) {
-	if products, ok := c.storedGroups(s); ok {
-		return products, nil
-	}
 	a := s.Attrs.(op.GroupedDotAttrs)
 	x, w, y := c.tensor(s.In[0]), c.tensor(s.In[1]), c.tensor(s.Out[0])
-	direct := bf16Groups(s)
-	if direct {
+	bf16 := roundsAsItReads(s)
+	if bf16 {
 		a.Precision = op.Precision{}
 	}
 	summed, batch := sharedLabels(a.X, a.W, a.Out)
 	x, roundX, rest := c.rounded(a.Precision.A, x, a.X, summed, batch, c.scratch)
 	w, roundW, _ := c.rounded(a.Precision.B, w, a.W, summed, a.W[:1]+batch, rest)
 	axes := sortDotAxes(op.DotAttrs{A: a.X[1:], B: a.W[1:], Out: a.Out[1:]}, x.inside(), w.inside(), y.inside())
-	g := &groupedProducts{pool: c.pool, offsets: c.ints(s.In[2]), rows: x.shape[0], bf16: direct}
+	g := &groupedProducts{pool: c.pool, offsets: c.ints(s.In[2]), rows: x.shape[0], bf16: bf16}
 	ragged := dotAxis{size: g.rows, a: x.strides[0], c: y.strides[0]}
 	g.a, g.c = ragged.a, ragged.c
 	if !s.Accumulate {
@@ -38,15 +35,15 @@ var _ = define(op.GroupedDot, plan.Kernel{Accumulate: true}, func(c *compilation
 var _ = define(op.GroupedDotWeight, plan.Kernel{Accumulate: true}, func(c *compilation, s *plan.Step) (call, error) {
 	a := s.Attrs.(op.GroupedDotWeightAttrs)
 	x, g, y := c.tensor(s.In[0]), c.tensor(s.In[1]), c.tensor(s.Out[0])
-	direct := bf16Groups(s)
-	if direct {
+	bf16 := roundsAsItReads(s)
+	if bf16 {
 		a.Precision = op.Precision{}
 	}
 	summed, batch := sharedLabels(a.X, a.G, a.Out)
 	x, roundX, rest := c.rounded(a.Precision.A, x, a.X, summed, batch, c.scratch)
 	g, roundG, _ := c.rounded(a.Precision.B, g, a.G, summed, batch, rest)
 	axes := sortDotAxes(op.DotAttrs{A: a.X[1:], B: a.G[1:], Out: a.Out[1:]}, x.inside(), g.inside(), y.inside())
-	k := &groupedProducts{pool: c.pool, offsets: c.ints(s.In[2]), rows: x.shape[0], summed: true, bf16: direct}
+	k := &groupedProducts{pool: c.pool, offsets: c.ints(s.In[2]), rows: x.shape[0], summed: true, bf16: bf16}
 	ragged := dotAxis{size: k.rows, a: x.strides[0], b: g.strides[0]}
 	k.a, k.b = ragged.a, ragged.b
 	rows, moreRows := takeLargest(axes.rows)
@@ -87,6 +84,7 @@ type groupedProducts struct {
 	rounds [][]kernel.Product // products of all rows; those of later rounds add to the first
 	expert [][]int            // of each product
 	now    []kernel.Product   // of a round, cut to the runs
+	mixed  []kernel.MixedProduct
 
 	result []float32 // in which rows of no expert become 0; nil if they stay
 	width  int       // of a row of it
@@ -136,10 +134,11 @@ func (g *groupedProducts) run() error {
 			kernel.GemmGroups(g.pool, g.now)
 			continue
 		}
+		g.mixed = g.mixed[:0]
 		for i := range g.now {
-			p, _ := inBF16(g.now[i])
-			kernel.GemmBF16(g.pool, p.a, p.b, p.add, p.c)
+			g.mixed = append(g.mixed, rounded(&g.now[i]))
 		}
+		kernel.GemmGroupsBF16(g.pool, g.mixed)
 	}
 	if g.result != nil {
 		clear(g.result[end*g.width:])

@@ -95,12 +95,12 @@ func (k *headLoss) some() {
 		kernel.Gemm(k.pool, 1, logits.T(), h, beta, k.dw)
 		return
 	}
-	kernel.GemmBF16(k.pool, mixed(h), mixed(k.w.T()), false, logits)
+	kernel.GemmBF16(k.pool, h.Mixed(), k.w.T().Mixed(), false, logits)
 	k.pool.RunTask(k.parts, k)
 	// Do has left each row in the front half of its memory.
 	d := kernel.MixedMatrix{BFloat16s: kernel.BFloat16s(k.logits), Rows: k.rows, Cols: k.w.Rows, RowStride: 2 * k.w.Rows, ColStride: 1}
-	kernel.GemmBF16(k.pool, d, mixed(k.w), false, dh)
-	kernel.GemmBF16(k.pool, d.T(), mixed(h), beta == 1, k.dw)
+	kernel.GemmBF16(k.pool, d, k.w.Mixed(), false, dh)
+	kernel.GemmBF16(k.pool, d.T(), h.Mixed(), beta == 1, k.dw)
 }
 
 // Do turns a part of the rows of logits into the gradients of their losses.
@@ -122,9 +122,4 @@ func rowsOf(m kernel.Matrix, first, n int) kernel.Matrix {
 	}
 	m.Rows = n
 	return m
-}
-
-// mixed is a matrix of float32 as an operand of a product of bfloat16.
-func mixed(m kernel.Matrix) kernel.MixedMatrix {
-	return kernel.MixedMatrix{Float32s: m.Data, Rows: m.Rows, Cols: m.Cols, RowStride: m.RowStride, ColStride: m.ColStride}
 }

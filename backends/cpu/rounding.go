@@ -47,18 +47,6 @@ func scratchSize(steps []*plan.Step) int {
 	return most
 }
 
-// roundsAsItReads reports whether the products of a step need no rounded copy of an operand.
-func roundsAsItReads(s *plan.Step) bool {
-	switch s.Attrs.(type) {
-	case op.DotAttrs:
-		_, ok := bf16Axes(s)
-		return ok
-	case op.GroupedDotAttrs, op.GroupedDotWeightAttrs:
-		return bf16Groups(s)
-	}
-	return false
-}
-
 // aligned is n rounded up to whole lines of 64 bytes.
 func aligned(n int) int { return (n + 15) &^ 15 }
 
