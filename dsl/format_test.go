@@ -2,9 +2,11 @@ package dsl
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,10 +165,7 @@ func TestFormatManglings(t *testing.T) {
 // Line breaks and comments in random places where they may stand.
 func TestFormatRandomBreaks(t *testing.T) {
 	sources := formattable(t)
-	var paths []string
-	for path := range sources {
-		paths = append(paths, path)
-	}
+	paths := slices.Sorted(maps.Keys(sources))
 	rapid.Check(t, func(t *rapid.T) {
 		source := sources[rapid.SampledFrom(paths).Draw(t, "path")]
 		share := rapid.IntRange(1, 20).Draw(t, "share")
