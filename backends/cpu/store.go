@@ -177,6 +177,7 @@ func (s *store) Write(name string, src []float32) error {
 func alignedFloats(n int) []float32 {
 	const line = 16
 	raw := make([]float32, n+line)
+	adviseHugePages(raw)
 	skip := 0
 	if rest := uintptr(unsafe.Pointer(&raw[0])) % 64; rest != 0 {
 		skip = int(64-rest) / 4
