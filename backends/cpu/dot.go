@@ -23,6 +23,9 @@ type dotAxes struct {
 }
 
 func buildDot(c *compilation, s *plan.Step) (call, error) {
+	if products, ok := c.storedProducts(s); ok {
+		return products, nil
+	}
 	attrs := s.Attrs.(op.DotAttrs)
 	a, b, y := c.tensor(s.In[0]), c.tensor(s.In[1]), c.tensor(s.Out[0])
 	summed, batch := sharedLabels(attrs.A, attrs.B, attrs.Out)

@@ -9,6 +9,9 @@ import (
 // The rows of each expert make one matrix product, all of them one parallel region.
 
 var _ = define(op.GroupedDot, plan.Kernel{Accumulate: true}, func(c *compilation, s *plan.Step) (call, error) {
+	if products, ok := c.storedGroups(s); ok {
+		return products, nil
+	}
 	a := s.Attrs.(op.GroupedDotAttrs)
 	x, w, y := c.tensor(s.In[0]), c.tensor(s.In[1]), c.tensor(s.Out[0])
 	bf16 := roundsAsItReads(s)
