@@ -13,6 +13,8 @@ type Footprint struct {
 	Storages  int64 // that the graph names and the store does not have yet
 	Values    int64 // that a run makes
 	Gradients int64 // of the values: the most of the optimizer's gradients that exist at once
+	// EntrySize is the size of a number in a storage that the backend makes.
+	EntrySize int64
 	// Limit bounds all of it.
 	Limit machine.Memory
 }

@@ -19,7 +19,8 @@ func (b *backend) Measure(g *graph.Graph, s backends.Store) (*backends.Footprint
 	if err != nil {
 		return nil, err
 	}
-	f := &backends.Footprint{Held: 4 * own.size, Values: 4 * (p.ArenaSize + int64(scratchSize(p.Steps))), Gradients: 4 * p.Gradients(), Limit: own.memory}
+	f := &backends.Footprint{Held: 4 * own.size, Values: 4 * (p.ArenaSize + int64(scratchSize(p.Steps))), Gradients: 4 * p.Gradients(),
+		EntrySize: 4, Limit: own.memory}
 	for _, v := range p.Storages {
 		if _, ok := own.storages[v.Buffer.Name]; !ok {
 			f.Storages += 4 * int64(v.Shape.Size())

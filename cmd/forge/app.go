@@ -19,6 +19,7 @@ type app struct {
 	noColor bool
 	device  string
 	threads int
+	memory  string // a size; "": what the machine has
 	sets    []string
 
 	args []string // the command line without the program's name

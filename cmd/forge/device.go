@@ -3,18 +3,20 @@ package main
 import (
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 
 	"forge/backends"
 	"forge/backends/cpu"
+	"forge/backends/machine"
 	"forge/backends/reference"
 	"forge/dsl/check"
 )
 
 // devices are the backends of this binary by the names that --device and recipes give them.
-var devices = map[string]func(threads int) (backends.Backend, error){
-	"cpu":       cpu.New,
-	"reference": func(int) (backends.Backend, error) { return reference.New(), nil },
+var devices = map[string]func(cpu.Options) (backends.Backend, error){
+	"cpu":       cpu.Open,
+	"reference": func(o cpu.Options) (backends.Backend, error) { return reference.Open(o.Memory), nil },
 }
 
 // deviceNames are the values of --device.
@@ -33,5 +35,13 @@ func (a *app) openBackend(run *check.Run) (backends.Backend, error) {
 	if !ok {
 		return nil, fmt.Errorf("the recipe asks for the device %s, and this forge has %s; choose one with --device", name, joinComma(deviceNames()))
 	}
-	return open(a.threads)
+	o := cpu.Options{Threads: a.threads}
+	if a.memory != "" {
+		o.Memory, _ = machine.ParseSize(a.memory) // checkSharedFlags has read it
+	}
+	if cores := runtime.GOMAXPROCS(0); name == "cpu" && a.threads > cores {
+		a.notef("--threads %d: this process may use %s at once, so the threads take turns; --threads %d would be faster\n",
+			a.threads, countOf(cores, "processor", "processors"), cores)
+	}
+	return open(o)
 }

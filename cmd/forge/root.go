@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"forge/backends/cpu"
+	"forge/backends/machine"
 )
 
 // languageVersion is the newest `forge N` that this binary reads.
@@ -56,6 +57,7 @@ CHECKPOINT is a run directory, or one checkpoint folder in it.`,
 	flags.BoolVar(&a.noColor, "no-color", false, "no colors (also the environment variable NO_COLOR)")
 	flags.StringVar(&a.device, "device", "", "`cpu` or reference (default: the recipe's device)")
 	flags.IntVar(&a.threads, "threads", 0, "number of threads `N` (default: all processors)")
+	flags.StringVar(&a.memory, "memory", "", "use at most this much memory, a `SIZE` such as 8GiB (default: what the machine has)")
 	flags.StringArrayVar(&a.sets, "set", nil, "replace a value of the recipe, `PATH=EXPR`; may be repeated")
 
 	root.AddGroup(
@@ -101,6 +103,11 @@ func (a *app) checkSharedFlags(cmd *cobra.Command) error {
 	}
 	if a.device != "" && !slices.Contains(deviceNames(), a.device) {
 		return usagef("--device %s: this forge has %s", a.device, strings.Join(deviceNames(), " and "))
+	}
+	if a.memory != "" {
+		if _, err := machine.ParseSize(a.memory); err != nil {
+			return usagef("--memory: %v", err)
+		}
 	}
 	if len(a.sets) > 0 && cmd.Annotations[readsRecipe] == "" {
 		return usagef("--set has no effect on `%s`: it evaluates no recipe", cmd.CommandPath())

@@ -17,6 +17,7 @@ import (
 
 	"forge/backends"
 	"forge/backends/cpu/kernel"
+	"forge/backends/machine"
 	"forge/compiler"
 	"forge/compiler/op"
 	"forge/dsl/check"
@@ -45,8 +46,8 @@ type Report struct {
 	Device    string `json:"device"`
 	Threads   int    `json:"threads"`
 	Precision string `json:"precision"`
-	Params    int64  `json:"params"`
-	Active    int64  `json:"active_params"`
+	Params    int64  `json:"params"`        // of the whole model, multi-token prediction included
+	Active    int64  `json:"active_params"` // of these, used for a token when generating
 
 	TrainRate   *float64 `json:"train_tok_s"`
 	TrainMFU    *float64 `json:"train_mfu"` // share of the measured peak of float32 multiply-adds
@@ -98,12 +99,12 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	count := o.Recipe.Model.Count()
 	b := &bench{o: o, ctx: ctx, report: Report{
-		Recipe: o.Recipe.Name, Device: o.Backend.Name(), Threads: o.Threads, Precision: precisionOf(o.Recipe), Params: count.Params, Active: count.Active,
+		Recipe: o.Recipe.Name, Device: o.Backend.Name(), Threads: o.Threads, Precision: precisionOf(o.Recipe), Params: count.Params + count.MTP, Active: count.Active,
 	}}
 	if err := b.parts(); err != nil {
 		return nil, err
 	}
-	b.report.PeakRSS = peakResident() / (1 << 20)
+	b.report.PeakRSS = float64(machine.PeakResident()) / (1 << 20)
 	b.compare()
 	return &b.report, nil
 }

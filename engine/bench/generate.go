@@ -5,6 +5,7 @@ import (
 
 	"forge/backends"
 	"forge/compiler"
+	"forge/engine/memory"
 )
 
 // generation is a program of generation with its sizes.
@@ -19,6 +20,13 @@ func (b *bench) generation(batch, rows, capacity int) (*generation, error) {
 	g.Program, err = b.compile(func() ([]compiler.Stored, backends.Program, error) {
 		compiled, err := compiler.Generate(b.o.Recipe.Model, compiler.Options{Batch: batch, Seq: rows}, capacity)
 		if err != nil {
+			return nil, nil, err
+		}
+		work := memory.Work{
+			What: "generation", Backend: b.o.Backend, Store: b.store, Graph: compiled.Graph, Storage: compiled.Storage, Batch: batch, Seq: rows,
+			Cures: []string{"a shorter --prompt", "a smaller model: `dim`, layers, experts, `vocab`"},
+		}
+		if _, err := work.Check(); err != nil {
 			return nil, nil, err
 		}
 		if err := b.create(compiled.Storage); err != nil {

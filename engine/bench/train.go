@@ -6,7 +6,13 @@ import (
 	"forge/backends"
 	"forge/compiler"
 	"forge/engine/data"
+	"forge/engine/memory"
 )
+
+// flag writes a flag of the command line with a number.
+func flag(name string) func(int) string {
+	return func(n int) string { return fmt.Sprintf("--%s %d", name, n) }
+}
 
 // train measures whole steps: forward, backward, clipping, optimizer.
 func (b *bench) train() error {
@@ -23,6 +29,13 @@ func (b *bench) train() error {
 	program, err := b.compile(func() ([]compiler.Stored, backends.Program, error) {
 		var err error
 		if training, err = compiler.Train(stage.Model, stage, compiler.Options{Batch: batch, Seq: seq}); err != nil {
+			return nil, nil, err
+		}
+		work := memory.Work{
+			What: "a training step", Backend: b.o.Backend, Store: b.store, Graph: training.Graph, Storage: training.Storage, Batch: batch, Seq: seq,
+			SetBatch: flag("batch"), SetSeq: flag("seq"), Cures: []string{"a smaller model: `dim`, layers, experts, `vocab`"},
+		}
+		if _, err := work.Check(); err != nil {
 			return nil, nil, err
 		}
 		if err := b.create(training.Storage); err != nil {

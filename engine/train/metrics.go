@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"forge/backends/machine"
 	"forge/engine/eval"
 	"forge/engine/runs"
 )
@@ -51,7 +52,7 @@ type curve struct {
 	metrics Metrics
 	line    []byte
 	average time.Duration // of a step, over about the last twenty
-	memory  memory
+	memory  machine.Resident
 }
 
 // measure reads a step's outputs. The result is valid until the next call.
@@ -59,7 +60,7 @@ func (c *curve) measure(p *compiled, s *runs.State, lr float64, d time.Duration,
 	m := &c.metrics
 	tokens := float64(p.batch.B) * float64(p.batch.T)
 	*m = Metrics{Step: s.Step, Tokens: s.Tokens, Loss: p.scalar("loss"), Main: p.scalar("main_loss"), Balance: notANumber, LR: lr,
-		GradNorm: p.scalar("grad_norm"), TokensSecond: tokens / d.Seconds(), Duration: d, MemoryMiB: float64(c.memory.resident()) / (1 << 20),
+		GradNorm: p.scalar("grad_norm"), TokensSecond: tokens / d.Seconds(), Duration: d, MemoryMiB: float64(c.memory.Bytes()) / (1 << 20),
 		MTP: m.MTP[:0], Blocks: m.Blocks[:0]}
 	if p.training.Balance {
 		m.Balance = p.scalar("balance_loss")

@@ -84,7 +84,7 @@ func short(d time.Duration) string {
 // begin prints the summary and writes the record of the run.
 func (t *trainer) begin() error {
 	t.printf("%s\n", t.summary())
-	for _, w := range t.Data.Warnings {
+	for _, w := range append(t.Data.Warnings, t.warnings...) {
 		t.warnf("%s", w)
 	}
 	if t.From == nil {

@@ -45,8 +45,7 @@ func (t *trainer) compile() error {
 	}
 	for _, s := range training.Storage {
 		if err := t.store.Create(s.Name, op.Type{Shape: s.Shape}); err != nil {
-			return fmt.Errorf("%w\n%s: weights, moments and states are %.4g GiB in float32 together; make the model smaller (`dim`, layers, experts) or train it on a larger machine",
-				err, stage.Span, gibibytes(training.Storage))
+			return fmt.Errorf("%s: %w", stage.Span, err)
 		}
 	}
 	program, err := t.Backend.Compile(training.Graph, t.store, backends.Options{})
@@ -63,15 +62,6 @@ func (t *trainer) compile() error {
 	}
 	t.compiled = c
 	return nil
-}
-
-// gibibytes is the size of float32 storages.
-func gibibytes(storages []compiler.Stored) float64 {
-	entries := 0.0
-	for _, s := range storages {
-		entries += float64(s.Shape.Size())
-	}
-	return entries * 4 / (1 << 30)
 }
 
 // longEnough refuses stages whose sequences are too short for the model's multi-token prediction: depth k predicts k tokens further.

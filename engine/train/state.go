@@ -17,6 +17,9 @@ func (t *trainer) start() error {
 		DataChecksum: t.Data.Checksum(), Tokenizer: t.Tokenizer.Name(), TokenizerHash: t.Tokenizer.Hash(),
 	}
 	if t.From == nil {
+		if err := t.foresee(); err != nil {
+			return err
+		}
 		t.reader = t.Data.Reader(t.stage().Seq)
 		t.state.Data = t.reader.Position()
 		if err := t.compile(); err != nil {
@@ -31,6 +34,9 @@ func (t *trainer) start() error {
 	t.state = t.From.State
 	t.state.Data.Sources = slices.Clone(t.state.Data.Sources)
 	t.state.Forge = forge
+	if err := t.foresee(); err != nil {
+		return err
+	}
 	t.saved = t.From
 	t.result.Step, t.result.Checkpoint = t.state.Step, t.From
 	t.reader = t.Data.Reader(t.stage().Seq)

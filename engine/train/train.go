@@ -85,6 +85,7 @@ type trainer struct {
 	samples  *sampling
 	curve    curve
 	saved    *runs.Checkpoint
+	warnings []string // for the summary
 	result   Result
 	// tokenizerText is the tokenizer.json that the run keeps; nil for bytes.
 	tokenizerText []byte
@@ -156,7 +157,7 @@ func (t *trainer) close() {
 	if t.compiled != nil {
 		t.compiled.program.Close()
 	}
-	t.curve.memory.close()
+	t.curve.memory.Close()
 	t.eval.close()
 	t.samples.close()
 }
