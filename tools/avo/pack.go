@@ -9,12 +9,35 @@ import (
 // packFamily emits what brings operands into the words that the AVX-512 tiles
 // multiply: float32 values, or pairs of bfloat16 values.
 func packFamily() {
+	prefetch()
 	packWords()
 	packPairs()
 	packHalves()
 	bf16Convert()
 	convertFloat8()
 	convertInt8()
+}
+
+func prefetch() {
+	routine("prefetchAMD64", "func(src *byte, stride, rows, lines int)",
+		"prefetchAMD64 asks for lines cache lines of each row, stride bytes apart, in the second cache.")
+	src := Load(Param("src"), GP64())
+	stride := Load(Param("stride"), GP64())
+	rows := Load(Param("rows"), GP64())
+	lines := Load(Param("lines"), GP64())
+	at, left := GP64(), GP64()
+	Label("rows")
+	MOVQ(src, at)
+	MOVQ(lines, left)
+	Label("lines")
+	PREFETCHT1(Mem{Base: at})
+	ADDQ(U8(64), at)
+	DECQ(left)
+	JNZ(labelRef("lines"))
+	ADDQ(stride, src)
+	DECQ(rows)
+	JNZ(labelRef("rows"))
+	RET()
 }
 
 // packSource loads the operands that the packers of 16 columns have in common;

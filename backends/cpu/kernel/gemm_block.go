@@ -77,6 +77,7 @@ type blockTask struct {
 	kept  keptPanels // what this part needs
 	keep  bool       // panels for parts that follow
 	depth int        // values of a block of the depth
+	ahead ahead
 }
 
 // multiplyPart computes one part. id says which product it is of; keep, whether
@@ -120,6 +121,7 @@ func (t *blockTask) columnsDirect(p area, j, end int) {
 		panels := t.panels(p, j, end, k, depth)
 		for i := p.i0; i < p.i1; i += blockRows {
 			rows := min(blockRows, p.i1-i)
+			t.lookAhead(p, i, j, end, k)
 			t.block(panels, i, rows, k, depth, end-j, t.q.c.Float32s[i*t.q.c.RowStride+j:], t.q.c.RowStride, beta)
 		}
 		beta = 1
@@ -137,6 +139,7 @@ func (t *blockTask) columnsThrough(p area, j, end int) {
 		for k := p.k0; k < p.k1; k += t.depth {
 			depth := min(t.depth, p.k1-k)
 			panels := t.panels(p, j, end, k, depth)
+			t.ahead = ahead{}
 			t.block(panels, i, rows, k, depth, width, result, width, beta)
 			beta = 1
 		}
@@ -185,6 +188,7 @@ func (t *blockTask) block(panels []float32, i, rows, k, depth, cols int, c []flo
 		a = t.packBlock(t.lane.own.get(blockSize(rows, count)), &t.q.a, i, rows, k, depth)
 	}
 	for m := 0; m < rows; m += t.height {
+		t.fetch(m/t.height, (rows+t.height-1)/t.height)
 		height := min(t.height, rows-m)
 		for n := 0; n < cols; n += t.width {
 			t.tiles.run[height](count, &a.at[at+m*a.row], a.row, a.col, &panels[n*count], t.width, &c[m*cRow+n], cRow, min(t.width, cols-n), t.q.alpha, beta)

@@ -30,6 +30,10 @@ func (k wordKind) count(values int) int { return (values + k.unit() - 1) / k.uni
 // packGroup is the number of columns that the packing routines take.
 const packGroup = 16
 
+// packRun is the number of rows of words that are packed before the next columns
+// are: so few that reading goes along the rows.
+const packRun = 16
+
 // words is the same memory as pairs of bfloat16 values.
 func words(s []float32) []uint32 { return unsafe.Slice((*uint32)(unsafe.Pointer(&s[0])), len(s)) }
 
@@ -96,29 +100,37 @@ func (p *packer) pairLine(dst []uint16, m *MixedMatrix, from, n int) {
 // contiguous: a row of words for each of its rows, or pair of rows, width words
 // apart.
 func (p *packer) rows(dst []float32, width int, m *MixedMatrix, k0, depth, j0, cols int) {
-	whole := depth / p.kind.unit() // rows of words without the last, half empty one
-	done := 0
-	if r := p.routines; whole > 0 {
+	unit := p.kind.unit()
+	whole := depth / unit // rows of words without the last, half empty one
+	for first := 0; first < whole; first += packRun {
+		count := min(packRun, whole-first)
+		k, to := k0+first*unit, dst[first*width:]
+		done := 0
 		for ; done+packGroup <= cols; done += packGroup {
-			from := k0*m.RowStride + j0 + done
-			switch {
-			case p.kind == plainWords && !m.narrow() && r.gemm.packWords != nil:
-				r.gemm.packWords(whole, &m.Float32s[from], m.RowStride, &dst[done], width)
-			case p.kind == pairWords && !m.narrow():
-				r.bf16.pairs(whole, &m.Float32s[from], m.RowStride, &dst[done], width)
-			case p.kind == pairWords:
-				r.bf16.halves(whole, &m.BFloat16s[from], m.RowStride, &dst[done], width)
-			default:
-				p.plainRows(dst[done:], width, m, k0, whole, j0+done, packGroup)
-			}
+			p.group(to[done:], width, m, k, count, j0+done)
 		}
-		p.plainRows(dst[done:], width, m, k0, whole, j0+done, cols-done)
+		p.plainRows(to[done:], width, m, k, count, j0+done, cols-done)
 	}
-	if p.kind.unit()*whole < depth {
+	if unit*whole < depth {
 		last := words(dst[whole*width : whole*width+cols])
 		for x := range last {
 			last[x] = uint32(m.at(k0+depth-1, j0+x))
 		}
+	}
+}
+
+// group is rows for packGroup columns, and whole words.
+func (p *packer) group(dst []float32, width int, m *MixedMatrix, k0, count, j0 int) {
+	r, from := p.routines, k0*m.RowStride+j0
+	switch {
+	case p.kind == plainWords && !m.narrow() && r.gemm.packWords != nil:
+		r.gemm.packWords(count, &m.Float32s[from], m.RowStride, &dst[0], width)
+	case p.kind == pairWords && !m.narrow():
+		r.bf16.pairs(count, &m.Float32s[from], m.RowStride, &dst[0], width)
+	case p.kind == pairWords:
+		r.bf16.halves(count, &m.BFloat16s[from], m.RowStride, &dst[0], width)
+	default:
+		p.plainRows(dst, width, m, k0, count, j0, packGroup)
 	}
 }
 
@@ -172,18 +184,24 @@ func (p *packer) packBlock(memory []float32, a *MixedMatrix, i0, rows, k0, depth
 // words.
 func (p *packer) packPanels(dst []float32, width int, b *MixedMatrix, k0, depth, j0, cols int, lines []float32) {
 	count := p.kind.count(depth)
-	for j := 0; j < cols; j += width {
-		panel := dst[j*count : (j+width)*count]
-		n := min(width, cols-j)
-		if b.ColStride == 1 {
-			p.rows(panel, width, b, k0, depth, j0+j, n)
-		} else {
-			p.columns(panel, width, b, k0, depth, j0+j, n, lines)
-		}
-		if n < width {
-			for k := range count {
-				clear(panel[k*width+n : (k+1)*width])
+	if b.ColStride == 1 {
+		// Some rows of all panels, then the next rows: a row is read in one go.
+		for first := 0; first < count; first += packRun {
+			values := packRun * p.kind.unit()
+			from := first * p.kind.unit()
+			for j := 0; j < cols; j += width {
+				p.rows(dst[j*count+first*width:], width, b, k0+from, min(values, depth-from), j0+j, min(width, cols-j))
 			}
+		}
+	} else {
+		for j := 0; j < cols; j += width {
+			p.columns(dst[j*count:(j+width)*count], width, b, k0, depth, j0+j, min(width, cols-j), lines)
+		}
+	}
+	if n := cols % width; n > 0 {
+		last := dst[(cols-n)*count:]
+		for k := range count {
+			clear(last[k*width+n : (k+1)*width])
 		}
 	}
 }

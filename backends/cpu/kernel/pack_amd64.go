@@ -4,6 +4,11 @@
 
 package kernel
 
+// prefetchAMD64 asks for lines cache lines of each row, stride bytes apart, in the second cache.
+//
+//go:noescape
+func prefetchAMD64(src *byte, stride int, rows int, lines int)
+
 // packWordsAVX512 copies k rows of 16 values.
 //
 //go:noescape

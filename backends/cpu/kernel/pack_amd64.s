@@ -4,6 +4,28 @@
 
 #include "textflag.h"
 
+// func prefetchAMD64(src *byte, stride int, rows int, lines int)
+// Requires: MMX+
+TEXT ·prefetchAMD64(SB), NOSPLIT, $0-32
+	MOVQ src+0(FP), AX
+	MOVQ stride+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ lines+24(FP), BX
+
+rows:
+	MOVQ AX, SI
+	MOVQ BX, DI
+
+lines:
+	PREFETCHT1 (SI)
+	ADDQ       $0x40, SI
+	DECQ       DI
+	JNZ        lines
+	ADDQ       CX, AX
+	DECQ       DX
+	JNZ        rows
+	RET
+
 // func packWordsAVX512(k int, src *float32, srcRow int, dst *float32, dstRow int)
 // Requires: AVX, AVX512F
 TEXT ·packWordsAVX512(SB), NOSPLIT, $0-40
