@@ -3,7 +3,6 @@ package lsp
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -44,9 +43,10 @@ func (s *server) references(name string, p *documentParams) (any, error) {
 	if o == nil {
 		return places, nil
 	}
-	for _, file := range s.related(name, o.target.span.File) {
+	meant := s.original(o.target)
+	for _, file := range s.related(name, meant.span.File) {
 		for _, x := range s.index(file).occurrences {
-			if !x.target.same(o.target) || x.declares && !p.Context.IncludeDeclaration {
+			if !s.original(x.target).same(meant) || x.declares && !p.Context.IncludeDeclaration {
 				continue
 			}
 			if at, ok := s.place(x.span); ok {
@@ -79,65 +79,6 @@ func (s *server) related(first ...string) []string {
 	}
 	return files
 }
-
-// renamable is the name at a place if it can be given another name.
-func (s *server) renamable(name string, p *documentParams) (*occurrence, error) {
-	o := s.index(name).at(s.tree(name).text.offset(p.Position))
-	switch {
-	case o == nil:
-		return nil, &fault{codeInvalidParams, "there is no name here that forge knows"}
-	case o.target.span.IsZero() || o.target.kind == kindSetting || isPrelude(o.target.span.File):
-		return nil, &fault{codeInvalidParams, fmt.Sprintf("`%s` is part of the language", o.target.name)}
-	case o.target.span.File != name:
-		return nil, &fault{codeInvalidParams, fmt.Sprintf("`%s` is declared in %s: rename it there", o.target.name, o.target.span.File)}
-	}
-	if c, ok := o.target.node.(*dsl.Cell); ok && !c.Let {
-		return nil, &fault{codeInvalidParams, fmt.Sprintf("`%s` is a setting", o.target.name)}
-	}
-	if u, ok := o.target.node.(*dsl.Use); ok && u.As.Name == "" {
-		return nil, &fault{codeInvalidParams, "the import has no name of its own: write `as` and one"}
-	}
-	return o, nil
-}
-
-func (s *server) prepareRename(name string, p *documentParams) (any, error) {
-	o, err := s.renamable(name, p)
-	if err != nil {
-		return nil, err
-	}
-	return s.tree(name).text.rangeOf(o.span), nil
-}
-
-var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
-// rename gives a name another one, everywhere in its file.
-func (s *server) rename(name string, p *documentParams) (any, error) {
-	o, err := s.renamable(name, p)
-	if err != nil {
-		return nil, err
-	}
-	to := p.NewName
-	if _, faults := dsl.ParseExpr("name", to); !identifier.MatchString(to) || faults.HasErrors() || slices.Contains(known, to) {
-		return nil, &fault{codeInvalidParams, fmt.Sprintf("%q can't be a name", to)}
-	}
-	x := s.index(name)
-	t := s.tree(name)
-	edits := []textEdit{}
-	for _, u := range x.occurrences {
-		switch {
-		case u.target.same(o.target):
-			edits = append(edits, textEdit{t.text.rangeOf(u.span), to})
-		case u.declares && u.target.name == to && sameOwner(u.target, o.target):
-			return nil, &fault{codeInvalidParams, fmt.Sprintf("`%s` is taken on line %d", to, u.span.Start.Line)}
-		}
-	}
-	return workspaceEdit{map[string][]textEdit{s.uri(name): edits}}, nil
-}
-
-// known are the names that are known everywhere and can't be given.
-var known = []string{"none", "inf", "batch", "seq", "key"}
-
-func sameOwner(a, b *target) bool { return a.owner == b.owner }
 
 // formatting gives the edit that brings a file into the one style; none while it has syntax errors.
 func (s *server) formatting(name string, _ *documentParams) (any, error) {

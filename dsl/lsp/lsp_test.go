@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -385,11 +386,71 @@ func TestRename(t *testing.T) {
 		{"hidden", 2, "for", "can't be a name"},
 		{"hidden", 2, "seq", "can't be a name"},
 		{"dot[d]", 1, "x", "part of the language"},
-		{"tiny {", 1, "x", "declared in"},
 	} {
 		if s := rename(x.find, x.n, x.to); !strings.Contains(s, x.want) {
 			t.Errorf("%s to %s: %s", x.find, x.to, s)
 		}
+	}
+}
+
+// A name is renamed in every open file and in what those use, open or not, or not at all.
+func TestRenameAcrossFiles(t *testing.T) {
+	const base = "forge 1\nuse \"tiny\" as shipped\n\nblock wide(factor: axis)(x[.., d]) -> [.., d] {\n  hidden = factor * d\n  weight a[d, hidden]\n  weight b[hidden, d]\n" +
+		"  return dot[hidden](dot[d](x, a), b)\n}\n\nmodel small from shipped.tiny_v3 {\n  let scale = 2\n  dense = wide(factor = scale)\n}\n"
+	const user = "forge 1\nuse \"base.forge\"\nuse \"tiny\"\n\nmodel other from base.small {\n  let width = 3\n  scale = width\n  sparse = base.wide(factor = scale)\n}\n"
+	c := start(t)
+	if err := os.WriteFile(filepath.Join(c.folder, "base.forge"), []byte(base), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	uri := c.open("user.forge", user)
+	rename := func(find string, n int, to string) string {
+		p := at(uri, user, find, n)
+		p["newName"] = to
+		return text2json(t, c.request("textDocument/rename", p))
+	}
+	for _, x := range []struct {
+		find      string
+		to        string
+		here, all int    // edits
+		refused   string // instead
+	}{
+		{find: "wide(", to: "widened", here: 1, all: 3},
+		{find: "factor", to: "times", here: 1, all: 4},
+		{find: "scale)", to: "size", here: 2, all: 4},
+		{find: "small", to: "little", here: 1, all: 2},
+		{find: "width", to: "breadth", here: 2, all: 2},
+		{find: "scale)", to: "width", refused: "`width` means something else already: user.forge:"},
+		{find: "wide(", to: "small", refused: "`small` is taken: base.forge:11"},
+		{find: "factor", to: "d", refused: "`d` is taken: base.forge:4"},
+	} {
+		s := rename(x.find, 1, x.to)
+		if x.refused != "" {
+			if !strings.Contains(s, x.refused) {
+				t.Errorf("%s to %s: %s", x.find, x.to, s)
+			}
+			continue
+		}
+		var answer struct {
+			Result workspaceEdit `json:"result"`
+		}
+		if err := json.Unmarshal([]byte(s), &answer); err != nil {
+			t.Fatal(err)
+		}
+		all := 0
+		for _, edits := range answer.Result.Changes {
+			all += len(edits)
+		}
+		if len(answer.Result.Changes[uri]) != x.here || all != x.all {
+			t.Errorf("%s to %s: %s", x.find, x.to, s)
+		}
+	}
+	// What comes with forge keeps its names.
+	p := at(uri, "forge 1\nuse \"base.forge\"\nuse \"tiny\"\n\nrecipe r from tiny.tiny {}\n", "tiny", 3)
+	c.notify("textDocument/didChange", map[string]any{"textDocument": map[string]any{"uri": uri, "version": 2},
+		"contentChanges": []any{map[string]any{"text": "forge 1\nuse \"base.forge\"\nuse \"tiny\"\n\nrecipe r from tiny.tiny {}\n"}}})
+	p["newName"] = "x"
+	if s := text2json(t, c.request("textDocument/rename", p)); !strings.Contains(s, "which comes with forge") {
+		t.Error(s)
 	}
 }
 

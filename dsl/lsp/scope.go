@@ -185,6 +185,27 @@ func (s *server) cellOf(file string, section *dsl.Section, name string) (*dsl.Ce
 	return nil, nil, ""
 }
 
+// original is a target itself but for a cell that replaces another one: then it is the cell that was written first, in the section
+// that the others are made from.
+func (s *server) original(t *target) *target {
+	section, ok := t.owner.(*dsl.Section)
+	if t.kind != kindCell || !ok {
+		return t
+	}
+	file := t.span.File
+	for range maxSteps {
+		if file, section, ok = s.base(file, section); !ok {
+			break
+		}
+		var c *dsl.Cell
+		if c, section, file = s.cellOf(file, section, t.name); c == nil {
+			break
+		}
+		t = &target{t.name, kindCell, c.Key[0].Name.Span, c, section}
+	}
+	return t
+}
+
 // base is the section that one is made from.
 func (s *server) base(file string, section *dsl.Section) (string, *dsl.Section, bool) {
 	if section.From == nil {
