@@ -62,7 +62,9 @@ func (b *backend) Device() string {
 	return fmt.Sprintf("%s, %s, %s", machine.Processor(), kernel.CurrentLevel(), threads)
 }
 
-func (b *backend) NewStore() backends.Store { return &store{storages: map[string]*storage{}, memory: b.memory} }
+func (b *backend) NewStore() backends.Store {
+	return &store{storages: map[string]*storage{}, memory: b.memory}
+}
 
 func (b *backend) Close() error {
 	b.pool.Close()
@@ -80,6 +82,7 @@ func (b *backend) Compile(g *graph.Graph, s backends.Store, o backends.Options) 
 	}
 	t := target()
 	t.Storage, t.Reads = own.held, own.reads
+	t.Together = runTogether
 	t.KeepAll = o.KeepAll
 	return b.compile(g, own, o, t)
 }

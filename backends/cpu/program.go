@@ -2,7 +2,9 @@ package cpu
 
 import (
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"forge/backends"
@@ -19,6 +21,7 @@ type program struct {
 	arena   []float32
 	store   *store
 	calls   []call
+	first   []int // the first step of each call; a call is one step or a region of several
 	inputs  map[string]*plan.Value
 	outputs map[string]output
 	profile *profile
@@ -73,9 +76,10 @@ func newProgram(pool *kernel.Pool, p *plan.Plan, s *store, o backends.Options) (
 		}
 		g.calls = append(g.calls, made)
 	}
+	g.calls, g.first = c.together(g.calls, p.Steps)
 	g.walking = g.walk
 	if o.Profile {
-		g.profile = newProfile(p)
+		g.profile = newProfile(p, g.first)
 	}
 	return g, nil
 }
@@ -110,7 +114,7 @@ func (g *program) walk() error {
 	}
 	for i, c := range g.calls {
 		if err := c.run(); err != nil {
-			return g.failed(i, err)
+			return g.failed(g.first[i], err)
 		}
 	}
 	return nil
@@ -222,29 +226,41 @@ func (g *program) Stats() backends.Stats {
 // Plan is the plan that the program runs.
 func (g *program) Plan() *plan.Plan { return g.plan }
 
-// profile collects the time of each kind of operation.
+// profile collects the time of each kind of operation. Steps that run together are one kind, with the names of all.
 type profile struct {
-	ops  []backends.OpTime
-	kind []int // of each step, index into ops
-	cost []op.Cost
+	ops   []backends.OpTime
+	kind  []int // of each call, index into ops
+	steps []int // of each call
+	cost  []op.Cost
 }
 
-func newProfile(p *plan.Plan) *profile {
+func newProfile(p *plan.Plan, first []int) *profile {
 	f := &profile{}
 	index := map[string]int{}
-	for _, s := range p.Steps {
-		k, ok := index[s.Op.Name]
+	for i, from := range first {
+		to := len(p.Steps)
+		if i+1 < len(first) {
+			to = first[i+1]
+		}
+		var names []string
+		var cost op.Cost
+		for _, s := range p.Steps[from:to] {
+			if !slices.Contains(names, s.Op.Name) {
+				names = append(names, s.Op.Name)
+			}
+			if s.Op.Cost != nil {
+				c := s.Op.Cost(s.Attrs, types(s.In), types(s.Out))
+				cost.FLOPs, cost.Bytes = cost.FLOPs+c.FLOPs, cost.Bytes+c.Bytes
+			}
+		}
+		name := strings.Join(names, "+")
+		k, ok := index[name]
 		if !ok {
 			k = len(f.ops)
-			index[s.Op.Name] = k
-			f.ops = append(f.ops, backends.OpTime{Op: s.Op.Name})
+			index[name] = k
+			f.ops = append(f.ops, backends.OpTime{Op: name})
 		}
-		f.kind = append(f.kind, k)
-		var cost op.Cost
-		if s.Op.Cost != nil {
-			cost = s.Op.Cost(s.Attrs, types(s.In), types(s.Out))
-		}
-		f.cost = append(f.cost, cost)
+		f.kind, f.steps, f.cost = append(f.kind, k), append(f.steps, to-from), append(f.cost, cost)
 	}
 	return f
 }
@@ -262,11 +278,11 @@ func (g *program) runProfiled() error {
 	last := time.Now()
 	for i, c := range g.calls {
 		if err := c.run(); err != nil {
-			return g.failed(i, err)
+			return g.failed(g.first[i], err)
 		}
 		now := time.Now()
 		t := &f.ops[f.kind[i]]
-		t.Calls++
+		t.Calls += f.steps[i]
 		t.Time += now.Sub(last)
 		t.FLOPs += f.cost[i].FLOPs
 		t.Bytes += f.cost[i].Bytes

@@ -239,14 +239,7 @@ func (c *compilation) storedProducts(s *plan.Step) (call, bool) {
 
 func (k *storedProducts) run() error {
 	for r, round := range k.rounds {
-		for i := range k.staged {
-			if s := &k.staged[i]; s.round == r {
-				copyMatrix(s.q.X, s.x)
-				if s.q.Accumulate {
-					copyMatrix(s.q.Y, s.y)
-				}
-			}
-		}
+		k.copyIn(r)
 		if k.few {
 			kernel.MulWeights(k.pool, round)
 		} else {
@@ -254,13 +247,30 @@ func (k *storedProducts) run() error {
 				kernel.GemmWeight(k.pool, round[i])
 			}
 		}
-		for i := range k.staged {
-			if s := &k.staged[i]; s.round == r {
-				copyMatrix(s.y, s.q.Y)
+		k.copyOut(r)
+	}
+	return nil
+}
+
+// copyIn brings the operands of a round to where they are staged.
+func (k *storedProducts) copyIn(round int) {
+	for i := range k.staged {
+		if s := &k.staged[i]; s.round == round {
+			copyMatrix(s.q.X, s.x)
+			if s.q.Accumulate {
+				copyMatrix(s.q.Y, s.y)
 			}
 		}
 	}
-	return nil
+}
+
+// copyOut brings the results of a round to where they belong.
+func (k *storedProducts) copyOut(round int) {
+	for i := range k.staged {
+		if s := &k.staged[i]; s.round == round {
+			copyMatrix(s.y, s.q.Y)
+		}
+	}
 }
 
 // storedGroups is a GroupedDot with a storage. The experts that few rows have picked make one parallel region; so do the others, if
@@ -275,6 +285,7 @@ type storedGroups struct {
 
 	few    []kernel.WeightProduct // of a round
 	plain  []kernel.Product
+	end    int       // of the rows that some expert has
 	result []float32 // in which rows of no expert become 0; nil if they stay
 	width  int       // of a row of it
 }
@@ -296,33 +307,43 @@ func (c *compilation) storedGroups(s *plan.Step) (call, bool) {
 }
 
 func (g *storedGroups) run() error {
-	end := 0
-	for _, round := range g.rounds {
-		g.few, g.plain = g.few[:0], g.plain[:0]
-		each := len(round) / g.experts
-		for i := range round {
-			from, to := run(g.offsets, i/each, g.rows)
-			end = max(end, to)
-			if from == to {
-				continue
-			}
-			q := round[i]
-			q.X.Rows, q.Y.Rows = to-from, to-from
-			q.X.Data, q.Y.Data = q.X.Data[from*g.a:], q.Y.Data[from*g.c:]
-			switch {
-			case to-from <= fewRows:
-				g.few = append(g.few, q)
-			case q.W.Format == kernel.Float32:
-				g.plain = append(g.plain, q.Product())
-			default:
-				kernel.GemmWeight(g.pool, q)
-			}
-		}
+	for round := range g.rounds {
+		g.cut(round)
 		kernel.MulWeights(g.pool, g.few)
 		kernel.GemmGroups(g.pool, g.plain)
 	}
-	if g.result != nil {
-		clear(g.result[end*g.width:])
-	}
+	g.clearUnused()
 	return nil
+}
+
+// cut gives the products of a round the rows of their experts. Those of many rows with a packed weight are computed at once.
+func (g *storedGroups) cut(round int) {
+	g.few, g.plain, g.end = g.few[:0], g.plain[:0], 0
+	products := g.rounds[round]
+	each := len(products) / g.experts
+	for i := range products {
+		from, to := run(g.offsets, i/each, g.rows)
+		g.end = max(g.end, to)
+		if from == to {
+			continue
+		}
+		q := products[i]
+		q.X.Rows, q.Y.Rows = to-from, to-from
+		q.X.Data, q.Y.Data = q.X.Data[from*g.a:], q.Y.Data[from*g.c:]
+		switch {
+		case to-from <= fewRows:
+			g.few = append(g.few, q)
+		case q.W.Format == kernel.Float32:
+			g.plain = append(g.plain, q.Product())
+		default:
+			kernel.GemmWeight(g.pool, q)
+		}
+	}
+}
+
+// clearUnused clears the rows of no expert.
+func (g *storedGroups) clearUnused() {
+	if g.result != nil {
+		clear(g.result[g.end*g.width:])
+	}
 }
