@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,8 +18,10 @@ import (
 // scriptCommands are what scripts can do beside running forge.
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"alike":    alike,
+	"copies":   copies,
 	"exits":    exits,
 	"falls":    falls,
+	"number":   number,
 	"same":     same,
 	"spoil":    spoil,
 	"truncate": truncate,
@@ -70,6 +74,60 @@ func alike(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 	}
+}
+
+// number is `number FIELD < VALUE`, or with `>`: a number of the JSON document that the last command printed.
+func number(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 || args[1] != "<" && args[1] != ">" {
+		ts.Fatalf("usage: number FIELD <|> VALUE")
+	}
+	var document map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &document))
+	got, isNumber := document[args[0]].(float64)
+	limit, err := strconv.ParseFloat(args[2], 64)
+	ts.Check(err)
+	if !isNumber {
+		ts.Fatalf("%s is %v", args[0], document[args[0]])
+	}
+	if holds := got < limit && args[1] == "<" || got > limit && args[1] == ">"; holds == neg {
+		ts.Fatalf("%s is %v", args[0], got)
+	}
+}
+
+// repeats is a text of letters drawn from an alphabet that repeats itself after period of them.
+func repeats(r *rand.Rand, alphabet string, period, length int) string {
+	text := make([]byte, length)
+	for i := range text {
+		if text[i] = alphabet[r.IntN(len(alphabet))]; i >= period {
+			text[i] = text[i-period]
+		}
+	}
+	return string(text)
+}
+
+// copies is `copies near|far|both FILE N`: N texts of 64 letters, one after the other, of lower-case letters that repeat themselves after
+// 6 or of upper-case ones after 24; or N lines of JSON with a text of each kind in turn, a letter longer.
+func copies(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: copies near|far|both FILE N")
+	}
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	r := rand.New(rand.NewPCG(uint64(len(args[0])), 1))
+	near := func(length int) string { return repeats(r, "abcdefgh", 6, length) }
+	far := func(length int) string { return repeats(r, "ABCDEFGH", 24, length) }
+	var text strings.Builder
+	for range n {
+		switch args[0] {
+		case "near":
+			text.WriteString(near(64))
+		case "far":
+			text.WriteString(far(64))
+		default:
+			fmt.Fprintf(&text, "{\"text\": %q}\n{\"text\": %q}\n", near(65), far(65))
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text.String()), 0o666))
 }
 
 // same is `same RUN RUN`: two runs have the same curve, weights, moments and states, to the bit. What they measured of the machine
