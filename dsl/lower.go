@@ -292,6 +292,7 @@ func (l *lowerer) primary(p *primary) Expr {
 		n, fault := readNumber(p.Number, p.Unit)
 		if fault != nil {
 			l.report(diag.New("E002", tokenSpan(p.Tokens[0]), fault.label, "%s", fault.message))
+			n.Bad = true
 		}
 		n.Span = span
 		if p.Unit != "" {

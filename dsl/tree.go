@@ -219,6 +219,8 @@ type Number struct {
 	Unit  string
 	// UnitSpan is the place of the unit.
 	UnitSpan diag.Span
+	// Bad says that the text is no number, which is reported.
+	Bad bool
 }
 
 // Text is a text literal in an expression.

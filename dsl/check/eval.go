@@ -99,16 +99,13 @@ func (c *checker) eval(sc scope, x dsl.Expr) Value {
 
 // numeral is the value of a literal.
 func (c *checker) numeral(x *dsl.Number) Value {
-	if c.broken[x.Span.File] && strings.ContainsAny(x.Raw[len(x.Raw)-1:], "abcdefghjlmnopqrstuvwxyz") && !strings.HasSuffix(x.Raw, "i") {
-		return bad // a unit glued to it: the parser has said so
+	if x.Bad {
+		return bad
 	}
 	isWhole := x.Whole && !writtenAsFloat(x.Raw)
 	if x.Unit == "" {
 		if isWhole {
 			return Int(x.Int)
-		}
-		if math.IsInf(x.Value, 0) || math.IsNaN(x.Value) {
-			return c.fail(diag.New("E303", x.Span, "", "this number is too large"))
 		}
 		if _, known := c.literals[x.Value]; !known {
 			c.literals[x.Value] = x.Raw

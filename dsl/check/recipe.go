@@ -103,7 +103,7 @@ type Stage struct {
 	Batch     *Schedule // sequences a step
 	Optim     AdamW
 	LR        *Schedule
-	Clip      float64
+	Clip      float64 // the longest that all gradients together may be; +Inf: any length
 	MTPWeight *Schedule
 	Precision Precision
 	Model     *Model // the recipe's model with the stage's own cells applied

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"math"
 
 	"forge/dsl/diag"
 )
@@ -82,8 +83,7 @@ func (c *checker) trainAlone(t *Table) {
 func (c *checker) train(t *Table, rs map[string]*result) *Stage {
 	s := &Stage{Name: t.Name, Span: t.Span, Total: rs["total"].value.(Quantity), Seq: int(rs["seq"].value.(Int)),
 		Batch: rs["batch"].value.(*Schedule).clone(), LR: rs["lr"].value.(*Schedule).clone(), MTPWeight: rs["mtp_weight"].value.(*Schedule).clone()}
-	s.Clip, _ = number(rs["clip"].value)
-	if !c.within(rs, "total", "at least 1", atLeast(1)) || !c.within(rs, "clip", "at least 0", atLeast(0)) {
+	if !c.within(rs, "total", "at least 1", atLeast(1)) || !c.clip(rs["clip"], s) {
 		return nil
 	}
 	s.Optim = c.optim(rs["optim"].value.(*Record))
@@ -112,6 +112,19 @@ func (c *checker) train(t *Table, rs map[string]*result) *Stage {
 		return nil
 	}
 	return s
+}
+
+// clip reads the longest gradient of a stage. At 0 nothing would be learned, which is not what somebody means who writes it.
+func (c *checker) clip(r *result, s *Stage) bool {
+	if s.Clip = math.Inf(1); isNone(r.value) {
+		return true
+	}
+	if s.Clip, _ = number(r.value); s.Clip > 0 {
+		return true
+	}
+	c.report(diag.New("E303", r.at, "this is "+c.described(r.value), "`clip` must be above 0").
+		Helpf("to leave gradients as long as they are, write `clip = none`"))
+	return false
 }
 
 // neverNegative refuses a resolved schedule that goes below zero: a rate or weight of that sign would undo training.

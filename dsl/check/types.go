@@ -190,10 +190,10 @@ func fitAtom(v Value, a typeAtom) (Value, bool) {
 		n, ok := whole(v)
 		return Int(n), ok
 	case "float":
-		f, ok := number(v)
+		f, ok := finite(v)
 		return Float(f), ok
 	case "number":
-		_, ok := number(v)
+		_, ok := finite(v)
 		return v, ok
 	case "bool":
 		_, ok := v.(Bool)
@@ -213,7 +213,7 @@ func fitAtom(v Value, a typeAtom) (Value, bool) {
 		if s, ok := v.(*Schedule); ok {
 			return s, true
 		}
-		if f, ok := number(v); ok && !math.IsInf(f, 0) {
+		if f, ok := finite(v); ok {
 			return numberSchedule(f), true
 		}
 		return v, false
@@ -284,6 +284,13 @@ func (c *checker) misfit(v Value, t typ, name string, at diag.Span, raw string) 
 	}
 	if _, isNumber := number(v); isNumber && t.has("schedule") {
 		return diag.New("E309", at, "", "`%s` must be a finite number, or a schedule of finite numbers", name)
+	}
+	if _, isNumber := number(v); isNumber && (t.has("float") || t.has("number")) {
+		d := diag.New("E309", at, "this is "+c.text(v), "`%s` must be a finite number", name)
+		if t.canBeNone() {
+			d.Helpf("for no limit write `none`")
+		}
+		return d
 	}
 	d := diag.New("E300", at, "this is "+typeName(v), "`%s` must be %s", name, t)
 	switch v.(type) {

@@ -59,6 +59,12 @@ func number(v Value) (float64, bool) {
 	return 0, false
 }
 
+// finite gives a bare number that is no infinity.
+func finite(v Value) (float64, bool) {
+	f, ok := number(v)
+	return f, ok && !math.IsInf(f, 0)
+}
+
 // whole gives a bare number that is whole.
 func whole(v Value) (int64, bool) {
 	switch v := v.(type) {
