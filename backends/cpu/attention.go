@@ -8,12 +8,8 @@ import (
 	"forge/compiler/op"
 )
 
-// Attention over more outer axes than the kernel has is decomposed, and so is attention in low precision: the kernel keeps the weights
-// in float32.
+// Attention over more outer axes than the kernel has is decomposed.
 func fewAxes(a op.Attrs) bool {
-	if a.(op.AttentionAttrs).Format != op.Float32 {
-		return false
-	}
 	x, err := a.(op.AttentionAttrs).Axes()
 	return err == nil && len(x.Outer) <= kernel.AttentionDims
 }
@@ -80,6 +76,7 @@ func (c *compilation) attention(a op.AttentionAttrs, in, offset []*plan.Value, o
 	k.shape.Queries = out[strings.IndexByte(a.Out, a.Seq)]
 	k.shape.Keys = v.Shape[strings.IndexByte(a.V, a.Key)]
 	k.shape.Scale, k.shape.Causal, k.shape.Window = float32(a.Scale), true, a.Window
+	k.shape.Rounded = a.Format == op.BFloat16
 	for p := range a.Q {
 		f := axes.Feature[p]
 		k.shape.Parts = append(k.shape.Parts, kernel.AttentionPart{

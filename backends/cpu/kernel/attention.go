@@ -30,7 +30,7 @@ type AttentionPart struct {
 // for every index of the outer axes. If Causal, query i sees the keys j with
 // j <= i+Offset, and of those, if Window > 0, the ones with j > i+Offset-Window.
 // A query that sees no key gives 0. Scores are made in tiles and never stored
-// (Dao, FlashAttention-2, 2023).
+// (Dao, FlashAttention-2, 2023), but for those of a few rows, if Rounded.
 type Attention struct {
 	Counts        [AttentionDims]int // sizes of the outer axes; 1 where unused
 	Queries, Keys int
@@ -41,6 +41,20 @@ type Attention struct {
 	Causal        bool
 	Offset        int
 	Window        int
+	// Rounded says that the operands of all products are rounded to bfloat16:
+	// queries, keys, values, the weights of the softmax, and what comes back.
+	Rounded bool
+}
+
+// words says what the operands of the products are brought into.
+func (a *Attention) words() wordKind {
+	switch {
+	case !a.Rounded:
+		return plainWords
+	case active.Load().bf16.tile != nil:
+		return pairWords
+	}
+	return roundedWords
 }
 
 // outer is the number of indices of the outer axes.

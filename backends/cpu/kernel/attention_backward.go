@@ -26,10 +26,12 @@ type AttentionGradients struct {
 //
 // With weights P = e^(score - lse), gradient dO of the output and D[i] = Σ
 // dO[i]·out[i]: dV = Pᵀ·dO, dP = dO·Vᵀ, dS = P∘(dP - D), dQ = Scale·dS·K,
-// dK = Scale·dSᵀ·Q (FlashAttention-2, algorithm 2).
+// dK = Scale·dSᵀ·Q (FlashAttention-2, algorithm 2). If Rounded, it is Scale·dS
+// that is rounded, and D is made of dO as it was.
 type attentionGradTask struct {
-	pool           *Pool
-	routines       *routines
+	pool *Pool
+	packer
+	tiles
 	a              Attention
 	out, lse, dout AttentionTensor
 	to             AttentionGradients
@@ -76,7 +78,8 @@ func AttentionBackward(p *Pool, a *Attention, out, lse, dout AttentionTensor, to
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := &p.attentionGrad
-	*t = attentionGradTask{pool: p, routines: active.Load(), a: *a, out: out, lse: lse, dout: dout, to: to, depth: a.width()}
+	r, kind := active.Load(), a.words()
+	*t = attentionGradTask{pool: p, packer: packer{r, kind}, tiles: r.tiles(kind), a: *a, out: out, lse: lse, dout: dout, to: to, depth: a.width()}
 	t.plan(p)
 	p.run(outer*t.chunks, t)
 	if len(t.partialQ)+len(t.partialKV) > 0 {
@@ -126,21 +129,26 @@ func (t *attentionGradTask) plan(p *Pool) {
 	t.partialQ, t.partialKV = memory[:sizeQ], memory[sizeQ:]
 }
 
-// gradTile is the scratch memory of one part.
+// gradTile is the scratch memory of one part. Operands are in words, of which
+// a row of queries or keys has depthWords and one of values valueWords.
 type gradTile struct {
 	// Over all queries.
-	queries, douts, dq []float32 // rows × depth, rows × values, rows × depth
-	lse, delta         []float32 // log-sum-exp and D of each query
-	out                []float32 // the output of one query
+	queries, douts, dq     []float32 // rows × depth, rows × values, rows × depth
+	queryWords, doutWords  []float32 // the same in words; the same memory if values are words
+	queryPanels, outPanels []float32 // packed for dK, for dV, a block of queries after the other
+	lse, delta             []float32 // log-sum-exp and D of each query
+	out                    []float32 // the output of one query
 
 	// Over one block of keys.
 	keys, dk, dv               []float32 // keys × depth, keys × depth, keys × values
 	keyColumns, keyRows, value []float32 // packed for scores, for dQ, for dP
 
 	// Over one block of queries and of keys.
-	queryRows, doutRows []float32 // packed for dK, for dV
-	weights, dscores    []float32 // rows × stride
-	stride              int
+	weights, dscores       []float32 // rows × stride
+	weightPairs, scorePair []float32 // the same in pairs of queries, where words are pairs
+	lines                  []float32 // for packing
+	stride                 int
+	depthWords, valueWords int
 }
 
 // Do computes a share of the keys of one index, or adds up shares.
@@ -151,22 +159,9 @@ func (t *attentionGradTask) Do(part, worker int) {
 	}
 	a := &t.a
 	index, chunk := part/t.chunks, part%t.chunks
-	gemm := &t.routines.gemm
 	depth, values := t.depth, a.ValueWidth
-	wideDepth, wideValues := roundUp(depth, gemm.tileCols), roundUp(values, gemm.tileCols)
-	stride := backwardKeys + cacheLine
-	memory := t.pool.Scratch(worker, a.Queries*(2*depth+values+2)+values+
-		backwardKeys*(3*depth+wideDepth+2*values)+
-		backwardQueries*(wideDepth+wideValues+2*stride))
-	s := gradTile{
-		queries: carve(&memory, a.Queries*depth), douts: carve(&memory, a.Queries*values), dq: carve(&memory, a.Queries*depth),
-		lse: carve(&memory, a.Queries), delta: carve(&memory, a.Queries), out: carve(&memory, values),
-		keys: carve(&memory, backwardKeys*depth), dk: carve(&memory, backwardKeys*depth), dv: carve(&memory, backwardKeys*values),
-		keyColumns: carve(&memory, backwardKeys*depth), keyRows: carve(&memory, backwardKeys*wideDepth), value: carve(&memory, backwardKeys*values),
-		queryRows: carve(&memory, backwardQueries*wideDepth), doutRows: carve(&memory, backwardQueries*wideValues),
-		weights: carve(&memory, backwardQueries*stride), dscores: carve(&memory, backwardQueries*stride),
-		stride: stride,
-	}
+	s := gradTile{stride: backwardKeys + cacheLine, depthWords: t.kind.count(depth), valueWords: t.kind.count(values)}
+	t.carve(&s, &t.pool.lanes[worker].own)
 	t.readQueries(&s, index)
 	clear(s.dq)
 	for key := chunk * backwardKeys; key < a.Keys; key += t.chunks * backwardKeys {
@@ -188,6 +183,44 @@ func (t *attentionGradTask) Do(part, worker int) {
 	}
 	for r := range a.Queries {
 		t.writeQuery(index, r, s.dq[r*depth:(r+1)*depth])
+	}
+}
+
+// carve takes the memory of a part.
+func (t *attentionGradTask) carve(s *gradTile, memory *scratch) {
+	queries, depth, values := t.a.Queries, t.depth, t.a.ValueWidth
+	wideDepth, wideValues := roundUp(depth, t.width), roundUp(values, t.width)
+	tile := backwardQueries * s.stride
+	pairs, words := 0, 0 // what only pairs and what only rounded values need
+	if t.kind == pairWords {
+		pairs = tile / 2
+	}
+	if t.kind != plainWords {
+		words = queries
+	}
+	parts := []struct {
+		to   *[]float32
+		size int
+	}{
+		{&s.queries, queries * depth}, {&s.douts, queries * values}, {&s.dq, queries * depth},
+		{&s.queryWords, words * s.depthWords}, {&s.doutWords, words * s.valueWords},
+		{&s.queryPanels, queries * wideDepth}, {&s.outPanels, queries * wideValues},
+		{&s.lse, queries}, {&s.delta, queries}, {&s.out, values},
+		{&s.keys, backwardKeys * depth}, {&s.dk, backwardKeys * depth}, {&s.dv, backwardKeys * values},
+		{&s.keyColumns, backwardKeys * s.depthWords}, {&s.keyRows, backwardKeys * wideDepth}, {&s.value, backwardKeys * s.valueWords},
+		{&s.weights, tile}, {&s.dscores, tile}, {&s.weightPairs, pairs}, {&s.scorePair, pairs},
+		{&s.lines, 8 * lineSize(max(backwardKeys, s.depthWords, s.valueWords))},
+	}
+	total := 0
+	for _, p := range parts {
+		total += p.size
+	}
+	rest := memory.get(total)
+	for _, p := range parts {
+		*p.to = carve(&rest, p.size)
+	}
+	if words == 0 {
+		s.queryWords, s.doutWords = s.queries, s.douts
 	}
 }
 
@@ -224,11 +257,27 @@ func (t *attentionGradTask) readQueries(s *gradTile, index int) {
 		t.dout.readRow(dout, dstart+r*t.dout.Row, values)
 		s.delta[r] = t.routines.vector.dot(&s.out[0], &dout[0], values)
 	}
+	queries, douts := RowMajor(s.queries, a.Queries, t.depth).Mixed(), RowMajor(s.douts, a.Queries, values).Mixed()
+	if t.kind != plainWords {
+		for r := range a.Queries {
+			if t.depth > 0 {
+				t.line(s.queryWords[r*s.depthWords:], &queries, r, 0, t.depth)
+			}
+			if values > 0 {
+				t.line(s.doutWords[r*s.valueWords:], &douts, r, 0, values)
+			}
+		}
+	}
+	for query := 0; query < a.Queries; query += backwardQueries {
+		rows := min(backwardQueries, a.Queries-query)
+		t.packPanels(s.queryPanels[query*roundUp(t.depth, t.width):], t.width, &queries, query, rows, 0, t.depth, s.lines)
+		t.packPanels(s.outPanels[query*roundUp(values, t.width):], t.width, &douts, query, rows, 0, values, s.lines)
+	}
 }
 
 // readKeys copies and packs the keys and values of a block.
 func (t *attentionGradTask) readKeys(s *gradTile, index, key, count int) {
-	a, gemm := &t.a, &t.routines.gemm
+	a := &t.a
 	at := 0
 	for i := range a.Parts {
 		part := &a.Parts[i]
@@ -238,19 +287,26 @@ func (t *attentionGradTask) readKeys(s *gradTile, index, key, count int) {
 		}
 		at += part.Width
 	}
-	keys := RowMajor(s.keys, count, t.depth)
-	gemm.packColumns(s.keyColumns, t.depth, 0, keys.T())
-	gemm.packB(s.keyRows, keys)
-	v := a.V.rows(offset(index, &a.Counts, &a.V.Axes), key, count, a.ValueWidth)
-	gemm.packColumns(s.value, a.ValueWidth, 0, v.T())
+	keys := RowMajor(s.keys, count, t.depth).Mixed()
+	columns := keys.T()
+	t.packPanels(s.keyColumns, t.width, &columns, 0, t.depth, 0, count, s.lines)
+	t.packPanels(s.keyRows, t.width, &keys, 0, count, 0, t.depth, s.lines)
+	v := a.V.rows(offset(index, &a.Counts, &a.V.Axes), key, count, a.ValueWidth).T().Mixed()
+	t.packPanels(s.value, t.width, &v, 0, a.ValueWidth, 0, count, s.lines)
+}
+
+// multiply is the tile routine on slices, for any number of words.
+func (t *attentionGradTask) multiply(height, words int, a []float32, aAt int, b []float32, bAt int, c []float32, cAt, cRow, width int, alpha float32) {
+	if words > 0 {
+		t.run[height](words, &a[aAt], words, 1, &b[bAt], t.width, &c[cAt], cRow, width, alpha, 0)
+		return
+	}
+	scaleMatrix(Matrix{c[cAt:], height, width, cRow, 1}, 0)
 }
 
 // tile adds what one block of queries and one block of keys contribute.
 func (t *attentionGradTask) tile(s *gradTile, key, count, query, rows int) {
-	a, gemm := &t.a, &t.routines.gemm
-	depth, values, height, width := t.depth, a.ValueWidth, gemm.tileRows, gemm.tileCols
-	gemm.packB(s.queryRows, RowMajor(s.queries[query*depth:], rows, depth))
-	gemm.packB(s.doutRows, RowMajor(s.douts[query*values:], rows, values))
+	a, height, width := &t.a, t.height, t.width
 
 	// Scores and dP.
 	for j := 0; j < count; j += width {
@@ -260,8 +316,8 @@ func (t *attentionGradTask) tile(s *gradTile, key, count, query, rows int) {
 			if low, high := t.limitsOf(query+r, query+r+h); high <= key+j || low >= key+j+w {
 				continue
 			}
-			gemm.multiply(h, depth, s.queries, (query+r)*depth, depth, s.keyColumns, j*depth, s.weights, r*s.stride+j, s.stride, w, a.Scale, 0)
-			gemm.multiply(h, values, s.douts, (query+r)*values, values, s.value, j*values, s.dscores, r*s.stride+j, s.stride, w, 1, 0)
+			t.multiply(h, s.depthWords, s.queryWords, (query+r)*s.depthWords, s.keyColumns, j*s.depthWords, s.weights, r*s.stride+j, s.stride, w, a.Scale)
+			t.multiply(h, s.valueWords, s.doutWords, (query+r)*s.valueWords, s.value, j*s.valueWords, s.dscores, r*s.stride+j, s.stride, w, 1)
 		}
 	}
 	// P and dS, 0 where a key is not seen.
@@ -283,34 +339,79 @@ func (t *attentionGradTask) tile(s *gradTile, key, count, query, rows int) {
 		clear(dscores[:low])
 		clear(dscores[high:])
 	}
-	// dQ
+	weights, dscores, alpha := t.operands(s, count, rows)
+	t.addQueries(s, alpha, key, count, query, rows)
+	t.addKeys(s, s.dv, weights, s.outPanels, a.ValueWidth, 1, key, count, query, rows)
+	t.addKeys(s, s.dk, dscores, s.queryPanels, t.depth, alpha, key, count, query, rows)
+}
+
+// operands makes P and dS what the products read: as they are, or rounded, dS
+// times Scale; as pairs of queries where words are pairs, and then dS is left as
+// pairs of keys. alpha is what is left to multiply with.
+func (t *attentionGradTask) operands(s *gradTile, count, rows int) (weights, dscores []float32, alpha float32) {
+	if t.kind == plainWords {
+		return s.weights, s.dscores, t.a.Scale
+	}
+	wide := roundUp(count, cacheLine) // zeros behind count, for the last pair
+	for r := range rows {
+		row := s.dscores[r*s.stride : r*s.stride+wide]
+		clear(row[count:])
+		t.routines.vector.scale(&row[0], &row[0], t.a.Scale, count)
+	}
+	if t.kind == roundedWords {
+		for r := range rows {
+			roundAll(s.weights[r*s.stride : r*s.stride+count])
+			roundAll(s.dscores[r*s.stride : r*s.stride+count])
+		}
+		return s.weights, s.dscores, 1
+	}
+	m := MixedMatrix{Float32s: s.weights, Rows: rows, Cols: count, RowStride: s.stride, ColStride: 1}
+	t.rows(s.weightPairs, s.stride, &m, 0, rows, 0, count)
+	m.Float32s = s.dscores
+	t.rows(s.scorePair, s.stride, &m, 0, rows, 0, count)
+	for r := range rows {
+		NarrowBFloat16(s.dscores[r*s.stride : r*s.stride+wide])
+	}
+	return s.weightPairs, s.scorePair, 1
+}
+
+// roundAll rounds values to those of bfloat16.
+func roundAll(x []float32) {
+	for i, v := range x {
+		x[i] = FromBFloat16(ToBFloat16(v))
+	}
+}
+
+// addQueries adds alpha·dS·K to the gradients of the queries.
+func (t *attentionGradTask) addQueries(s *gradTile, alpha float32, key, count, query, rows int) {
+	depth, height, width, unit := t.depth, t.height, t.width, t.kind.unit()
+	words := t.kind.count(count)
 	for j := 0; j < depth; j += width {
 		for r := 0; r < rows; r += height {
 			h := min(height, rows-r)
 			low, high := t.limitsOf(query+r, query+r+h)
-			low, high = max(low-key, 0), min(high-key, count)
+			low, high = max(low-key, 0)/unit, t.kind.count(min(high-key, count))
 			if low < high {
-				gemm.tile[h](high-low, &s.dscores[r*s.stride+low], s.stride, 1, &s.keyRows[j*count+low*width], width,
-					&s.dq[(query+r)*depth+j], depth, min(width, depth-j), a.Scale, 1)
+				t.run[h](high-low, &s.dscores[r*s.stride+low], s.stride, 1, &s.keyRows[j*words+low*width], width,
+					&s.dq[(query+r)*depth+j], depth, min(width, depth-j), alpha, 1)
 			}
 		}
 	}
-	t.addKeys(s, s.dv, s.weights, s.doutRows, values, 1, key, count, query, rows)
-	t.addKeys(s, s.dk, s.dscores, s.queryRows, depth, a.Scale, key, count, query, rows)
 }
 
-// addKeys adds alpha·leftᵀ·right, where left is rows × count and right, packed,
-// rows × n, to the count rows of dst.
+// addKeys adds alpha·leftᵀ·right, where left is rows × count and right the
+// panels of all queries for n columns, to the count rows of dst.
 func (t *attentionGradTask) addKeys(s *gradTile, dst, left, right []float32, n int, alpha float32, key, count, query, rows int) {
-	gemm := &t.routines.gemm
-	for j := 0; j < n; j += gemm.tileCols {
-		for k := 0; k < count; k += gemm.tileRows {
-			h := min(gemm.tileRows, count-k)
+	right = right[query*roundUp(n, t.width):]
+	words := t.kind.count(rows)
+	for j := 0; j < n; j += t.width {
+		for k := 0; k < count; k += t.height {
+			h := min(t.height, count-k)
 			from, to := t.queriesOf(key+k, key+k+h)
-			from, to = max(from-query, 0), min(to-query, rows)
+			from, to = max(from-query, 0)/t.kind.unit(), t.kind.count(min(to-query, rows))
 			if from < to {
-				gemm.tile[h](to-from, &left[from*s.stride+k], 1, s.stride, &right[j*rows+from*gemm.tileCols], gemm.tileCols,
-					&dst[k*n+j], n, min(gemm.tileCols, n-j), alpha, 1)
+				t.run[h](to-from, &left[from*s.stride+k], 1, s.stride, &right[j*words+from*t.width], t.width,
+					&dst[k*n+j], n, min(t.width, n-j), alpha, 1)
 			}
 		}
 	}

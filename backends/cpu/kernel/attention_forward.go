@@ -45,6 +45,10 @@ func AttentionForward(p *Pool, a *Attention, out, lse AttentionTensor) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if a.Rounded {
+		p.attentionRounded.start(p, a, out, lse)
+		return
+	}
 	t := &p.attention
 	*t = attentionTask{pool: p, routines: active.Load(), a: *a, out: out, lse: lse}
 	t.plan(p.Threads())

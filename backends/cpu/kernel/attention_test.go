@@ -105,6 +105,12 @@ func reference(a *Attention, out, lse, dout AttentionTensor) attention64 {
 		r.dq = append(r.dq, make([]float64, len(part.Q.Data)))
 		r.dk = append(r.dk, make([]float64, len(part.K.Data)))
 	}
+	read := func(t AttentionTensor, at int) float64 { return float64(t.Data[at]) }
+	round := func(v float64) float64 { return v }
+	if a.Rounded {
+		round = func(v float64) float64 { return float64(FromBFloat16(ToBFloat16(float32(v)))) }
+		read = func(t AttentionTensor, at int) float64 { return round(float64(t.Data[at])) }
+	}
 	for index := range a.outer() {
 		start := func(t AttentionTensor) int { return offset(index, &a.Counts, &t.Axes) }
 		for i := range a.Queries {
@@ -113,8 +119,8 @@ func reference(a *Attention, out, lse, dout AttentionTensor) attention64 {
 				seen := !a.Causal || j <= i+a.Offset && (a.Window == 0 || j > i+a.Offset-a.Window)
 				for _, part := range a.Parts {
 					for f := range part.Width {
-						scores[j] += float64(a.Scale) * float64(part.Q.Data[start(part.Q)+i*part.Q.Row+f*part.Q.Feature]) *
-							float64(part.K.Data[start(part.K)+j*part.K.Row+f*part.K.Feature])
+						scores[j] += float64(a.Scale) * read(part.Q, start(part.Q)+i*part.Q.Row+f*part.Q.Feature) *
+							read(part.K, start(part.K)+j*part.K.Row+f*part.K.Feature)
 					}
 				}
 				if !seen {
@@ -132,20 +138,22 @@ func reference(a *Attention, out, lse, dout AttentionTensor) attention64 {
 			for j, w := range weights {
 				for f := range a.ValueWidth {
 					v := start(a.V) + j*a.V.Row + f*a.V.Feature
-					g := float64(dout.Data[start(dout)+i*dout.Row+f*dout.Feature])
-					r.out[start(out)+i*out.Row+f*out.Feature] += w * float64(a.V.Data[v])
-					r.dv[v] += w * g
-					dweights[j] += g * float64(a.V.Data[v])
+					g := read(dout, start(dout)+i*dout.Row+f*dout.Feature)
+					r.out[start(out)+i*out.Row+f*out.Feature] += round(w) * read(a.V, v)
+					r.dv[v] += round(w) * g
+					dweights[j] += g * read(a.V, v)
 				}
-				mean += w * dweights[j]
+			}
+			for f := range a.ValueWidth {
+				mean += float64(dout.Data[start(dout)+i*dout.Row+f*dout.Feature]) * r.out[start(out)+i*out.Row+f*out.Feature]
 			}
 			for j, w := range weights {
-				ds := float64(a.Scale) * w * (dweights[j] - mean)
+				ds := round(float64(a.Scale) * w * (dweights[j] - mean))
 				for p, part := range a.Parts {
 					for f := range part.Width {
 						q, k := start(part.Q)+i*part.Q.Row+f*part.Q.Feature, start(part.K)+j*part.K.Row+f*part.K.Feature
-						r.dq[p][q] += ds * float64(part.K.Data[k])
-						r.dk[p][k] += ds * float64(part.Q.Data[q])
+						r.dq[p][q] += ds * read(part.K, k)
+						r.dk[p][k] += ds * read(part.Q, q)
 					}
 				}
 			}
@@ -207,10 +215,56 @@ func TestAttention(t *testing.T) {
 	})
 }
 
+// TestRoundedAttention compares with the definition in bfloat16. A sum that differs
+// in its last bits may round to another number, which moves a result a little.
+func TestRoundedAttention(t *testing.T) {
+	var cases []attentionCase
+	for _, c := range attentionCases {
+		if c.queries != 1 { // which is for generation, in float32
+			cases = append(cases, c)
+		}
+	}
+	cases = append(cases,
+		attentionCase{name: "many keys", counts: [4]int{1, 1, 1, 1}, queries: 14, keys: 9000, widths: []int{5}, values: 3, causal: true, offset: 8986},
+		attentionCase{name: "window in the middle", counts: [4]int{1, 1, 1, 2}, queries: 210, keys: 500, widths: []int{33}, values: 35, causal: true, offset: 301, window: 61})
+	onLevels(t, func(t *testing.T) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				a := c.attention()
+				a.Rounded = true
+				out, lse := blank(c.tensor(0, "o", c.queries, c.values)), blank(c.tensor(0, "l", c.queries, 1))
+				dout := c.tensor(5, "o", c.queries, c.values)
+				want := reference(a, out, lse, dout)
+				p := newPool(t, 3)
+				AttentionForward(p, a, out, lse)
+				compareSlices(t, "output", out.Data, want.out, 1e-3)
+				compareSlices(t, "log-sum-exp", lse.Data, want.lse, 2e-6)
+				to := AttentionGradients{DV: blank(a.V)}
+				for _, part := range a.Parts {
+					to.DQ, to.DK = append(to.DQ, blank(part.Q)), append(to.DK, blank(part.K))
+				}
+				AttentionBackward(p, a, out, lse, dout, to)
+				for i := range a.Parts {
+					compareSlices(t, fmt.Sprint("gradient of queries ", i), to.DQ[i].Data, want.dq[i], 3e-3)
+					compareSlices(t, fmt.Sprint("gradient of keys ", i), to.DK[i].Data, want.dk[i], 3e-3)
+				}
+				compareSlices(t, "gradient of values", to.DV.Data, want.dv, 3e-3)
+			})
+		}
+	})
+}
+
 // TestAttentionIsDeterministic runs the case with the most partial sums.
 func TestAttentionIsDeterministic(t *testing.T) {
+	for _, rounded := range []bool{false, true} {
+		testAttentionIsDeterministic(t, rounded)
+	}
+}
+
+func testAttentionIsDeterministic(t *testing.T, rounded bool) {
 	c := attentionCases[7]
 	a := c.attention()
+	a.Rounded = rounded
 	p := newPool(t, 3)
 	out, lse := c.tensor(0, "o", c.queries, c.values), c.tensor(0, "l", c.queries, 1)
 	dout := c.tensor(5, "o", c.queries, c.values)

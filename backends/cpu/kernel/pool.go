@@ -43,16 +43,17 @@ type Pool struct {
 
 	// The task structures of this package's kernels, kept so that starting
 	// one allocates nothing.
-	gemm          gemmTask
-	softmax       softmaxTask
-	norm          normTask
-	rotate        rotateTask
-	adamW         adamWTask
-	crossEntropy  crossEntropyTask
-	weight        weightTask
-	widening      widenTask
-	attention     attentionTask
-	attentionGrad attentionGradTask
+	gemm             gemmTask
+	softmax          softmaxTask
+	norm             normTask
+	rotate           rotateTask
+	adamW            adamWTask
+	crossEntropy     crossEntropyTask
+	weight           weightTask
+	widening         widenTask
+	attention        attentionTask
+	attentionGrad    attentionGradTask
+	attentionRounded roundedAttentionTask
 }
 
 // lane is one worker's slice of the parts and its scratch memory.
