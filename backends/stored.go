@@ -49,6 +49,7 @@ type Stored struct {
 	Type    op.Type // of Float
 	Strides []int   // of each axis, in values; nil: row-major
 	Pieces  []Piece
+	Mapped  bool // from files: the system can give the memory up, and a file that is shortened makes reading fail
 }
 
 // Check reports what is wrong with the sizes.

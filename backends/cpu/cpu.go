@@ -80,9 +80,7 @@ func (b *backend) Compile(g *graph.Graph, s backends.Store, o backends.Options) 
 	if g.Float64s() {
 		return nil, fmt.Errorf("cpu: %s is a graph in float64, which the kernels don't compute", g.Name())
 	}
-	t := target()
-	t.Storage, t.Reads = own.held, own.reads
-	t.Together = runTogether
+	t := own.target()
 	t.KeepAll = o.KeepAll
 	return b.compile(g, own, o, t)
 }

@@ -15,7 +15,7 @@ func (b *backend) Measure(g *graph.Graph, s backends.Store) (*backends.Footprint
 	if !ok {
 		return nil, fmt.Errorf("cpu: the store is of another backend (%T)", s)
 	}
-	p, err := plan.For(g, target())
+	p, err := plan.For(g, own.target())
 	if err != nil {
 		return nil, err
 	}

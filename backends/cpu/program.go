@@ -98,7 +98,7 @@ func (g *program) RunAll() error {
 	if g.closed {
 		return fmt.Errorf("cpu: the program is closed")
 	}
-	if !g.store.lent {
+	if !g.store.mapped {
 		return g.walk()
 	}
 	err := backends.Mapped(g.walking)

@@ -16,7 +16,7 @@ type store struct {
 	storages map[string]*storage
 	size     int64 // values in all, in memory of the store's own
 	memory   machine.Memory
-	lent     bool // some memory is the caller's, and may be mapped from a file
+	mapped   bool // some memory is mapped from files
 }
 
 // storage is memory of the store's own, row-major, or what was put there as it lies: pieces laid end to end.
@@ -83,13 +83,32 @@ func (s *store) Put(name string, stored backends.Stored) error {
 		s.storages[name].fixed = true
 		return stored.Read(s.storages[name].data)
 	}
-	s.lent = true
+	if stored.Mapped {
+		s.mapped = true
+	} else {
+		// It is there already, and counts; a file's pages come and go.
+		s.size += (stored.Bytes() + 3) / 4
+		advisePieces(stored.Pieces)
+	}
 	st := &storage{t: stored.Type, strides: stored.Strides, fixed: true, stored: stored, pieces: pieces}
 	if len(pieces) == 1 && pieces[0].format == kernel.Float32 {
 		st.data = pieces[0].float32s
 	}
 	s.add(name, st)
 	return nil
+}
+
+// advisePieces asks for huge pages for pieces that lie side by side.
+func advisePieces(pieces []backends.Piece) {
+	for i := 0; i < len(pieces); {
+		first, n := &pieces[i].Values[0], 0
+		for ; i < len(pieces) && uintptr(unsafe.Pointer(first))+uintptr(n) == uintptr(unsafe.Pointer(&pieces[i].Values[0])); i++ {
+			n += len(pieces[i].Values)
+		}
+		if from := uintptr(unsafe.Pointer(first)) % 4; from == 0 && n >= 4 {
+			adviseHugePages(unsafe.Slice((*float32)(unsafe.Pointer(first)), n/4))
+		}
+	}
 }
 
 // newPiece gives the values of a piece their type; false if the kernels can't read them where they are.

@@ -11,6 +11,13 @@ import (
 // Storages that kernels read as they were put into the store: where they lie, in their format. Products do (Dot, GroupedDot), and
 // Embed; other operations get a copy, widened by a step that the plan adds.
 
+// target is what the backend has kernels for, with the storages as they lie.
+func (s *store) target() plan.Target {
+	t := target()
+	t.Storage, t.Reads, t.Together = s.held, s.reads, runTogether
+	return t
+}
+
 // held tells the plan how a storage lies.
 func (s *store) held(name string) plan.Held {
 	st := s.storages[name]

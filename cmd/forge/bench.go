@@ -15,7 +15,9 @@ import (
 	"forge/backends"
 	"forge/dsl/check"
 	"forge/engine/bench"
+	"forge/engine/huggingface"
 	"forge/engine/runs"
+	"forge/engine/weights"
 )
 
 // benchOptions are the flags of `forge bench`.
@@ -55,6 +57,7 @@ forge bench kernels measures matrix products and other kernels.`,
 	flags.IntVar(&o.measure.Seq, "seq", 0, "tokens `N` of a sequence in a training step (default: the recipe's)")
 	flags.IntVar(&o.measure.Prompt, "prompt", 0, "tokens `N` of the prompt (default: 512 for prefill, 128 before decoding)")
 	flags.Float64Var(&o.seconds, "seconds", 2, "measure each part for `N` seconds or three runs")
+	flags.StringVar(&o.measure.Keep, "dtype", weights.AsStored, "in prefill and decoding, keep the weights `AS` "+joinComma(weights.Keepings)+"; random ones are stored as f32")
 	flags.BoolVar(&o.measure.Profile, "profile", false, "a table of the operations: time, arithmetic, memory, share of the roofline")
 	flags.StringVar(&o.trace, "trace", "", "write the profile as Chrome trace events to a `FILE`, for Perfetto")
 	cmd.AddCommand(newBenchKernelsCommand(a))
@@ -83,16 +86,25 @@ func checkSeconds(seconds float64) error {
 
 func runBench(ctx context.Context, a *app, o benchOptions, name string) error {
 	m := o.measure
-	recipe, weights, err := a.openModel(name)
+	if err := checkKeeping(m.Keep); err != nil {
+		return err
+	}
+	recipe, err := a.openModel(name, &m)
 	if err != nil {
 		return err
+	}
+	if m.Published != nil {
+		defer m.Published.Close()
 	}
 	backend, err := a.openBackend(recipe.Run)
 	if err != nil {
 		return err
 	}
 	defer backend.Close()
-	m.Recipe, m.Weights, m.Backend, m.Threads = recipe, weights, backend, a.threadCount()
+	m.Recipe, m.Backend, m.Threads = recipe, backend, a.threadCount()
+	if m.Weights == "" && m.Published == nil && m.Keep == weights.AsStored {
+		m.Keep = "" // random weights of a program's own
+	}
 	m.Duration = time.Duration(o.seconds * float64(time.Second))
 	m.Profile = m.Profile || o.trace != ""
 	report, err := bench.Run(ctx, m)
@@ -120,19 +132,26 @@ func runBench(ctx context.Context, a *app, o benchOptions, name string) error {
 	return nil
 }
 
-// openModel gives the recipe of a RECIPE or of a CHECKPOINT directory, and the file of the checkpoint's weights.
-func (a *app) openModel(name string) (recipe *check.Recipe, weights string, err error) {
+// openModel gives the recipe of a RECIPE or of a CHECKPOINT directory, and says where the checkpoint's weights are.
+func (a *app) openModel(name string, o *bench.Options) (*check.Recipe, error) {
 	info, err := os.Stat(name)
 	if err != nil || !info.IsDir() {
-		recipe, err = a.loadRecipe(name)
-		return recipe, "", err
+		return a.loadRecipe(name)
+	}
+	if huggingface.Is(name) {
+		checkpoint, err := openPublished(name)
+		if err != nil {
+			return nil, err
+		}
+		o.Published = checkpoint.Weights
+		return checkpoint.Recipe, nil
 	}
 	checkpoint, err := runs.Find(name, "runs")
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	recipe, err = a.loadRecipe(filepath.Join(checkpoint.Dir, "recipe.forge"))
-	return recipe, checkpoint.ModelPath(), err
+	o.Weights = checkpoint.ModelPath()
+	return a.loadRecipe(filepath.Join(checkpoint.Dir, "recipe.forge"))
 }
 
 // threadCount is how many threads the CPU backend uses.

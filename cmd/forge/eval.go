@@ -13,6 +13,7 @@ import (
 // evalOptions are the flags of `forge eval`.
 type evalOptions struct {
 	checkpoint string
+	keep       string // one of weights.Keepings
 	text       string
 	limit      int64
 }
@@ -32,6 +33,7 @@ func newEvalCommand(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&o.text, "text", "", "a file, folder or glob `PATH` to read (default: the held-out share of the recipe's data)")
 	cmd.Flags().Int64Var(&o.limit, "max-tokens", 0, "read about `N` tokens; 0 reads all")
+	keepFlag(cmd, &o.keep)
 	return cmd
 }
 
@@ -39,7 +41,7 @@ func runEval(ctx context.Context, a *app, o evalOptions) error {
 	if o.limit < 0 {
 		return usagef("--max-tokens wants 0 or more, not %d", o.limit)
 	}
-	model, err := a.openTrained(o.checkpoint)
+	model, err := a.openTrained(o.checkpoint, o.keep)
 	if err != nil {
 		return err
 	}

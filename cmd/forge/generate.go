@@ -17,6 +17,7 @@ import (
 // generateOptions are the flags of `forge generate`.
 type generateOptions struct {
 	checkpoint string
+	keep       string // one of weights.Keepings
 	prompt     string
 	fromStdin  bool
 	request    generate.Options
@@ -50,6 +51,7 @@ token is a line, and the last line says how the text ended.`,
 	flags.Int64Var(&sampling.Seed, "seed", 0, "of the draw: the same seed gives the same text")
 	flags.StringArrayVar(&o.request.Stop, "stop", nil, "end before this `TEXT`; may be repeated")
 	flags.IntVar(&o.request.Logprobs, "logprobs", -1, "with --json: log probabilities, and those of the `N` likeliest tokens")
+	keepFlag(cmd, &o.keep)
 	return cmd
 }
 
@@ -71,7 +73,7 @@ func runGenerate(ctx context.Context, a *app, o generateOptions) error {
 		}
 		prompt = string(text)
 	}
-	model, err := a.openTrained(o.checkpoint)
+	model, err := a.openTrained(o.checkpoint, o.keep)
 	if err != nil {
 		return err
 	}

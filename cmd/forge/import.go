@@ -116,18 +116,23 @@ func (a *app) writePublished(dir string, export func(huggingface.Options) error)
 	return export(huggingface.Options{Progress: func(done, all int64) { progress.at(int(done/1e6), int(all/1e6)) }})
 }
 
-// usePublished loads a published checkpoint on the device of the command line, or the recipe's.
-func (a *app) usePublished(dir string) (*trained, error) {
+// usePublished loads a published checkpoint on the device of the command line, or the recipe's. Its weights are kept as one of
+// weights.Keepings.
+func (a *app) usePublished(dir, keep string) (t *trained, err error) {
 	checkpoint, err := openPublished(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer checkpoint.Close()
+	defer func() {
+		if err != nil {
+			checkpoint.Close()
+		}
+	}()
 	recipe := checkpoint.Recipe
 	if recipe.Data == nil {
 		return nil, fmt.Errorf("%s has no tokenizer.json, and its vocabulary of %d is not that of bytes (256)", dir, recipe.Model.Vocab)
 	}
-	t := &trained{recipe: recipe, stage: recipe.Stages[len(recipe.Stages)-1]}
+	t = &trained{recipe: recipe, stage: recipe.Stages[len(recipe.Stages)-1], files: checkpoint}
 	if t.tokenizer, err = tokenizer.Open(recipe.Data.Tokenizer); err != nil {
 		return nil, err
 	}
@@ -135,7 +140,12 @@ func (a *app) usePublished(dir string) (*trained, error) {
 		return nil, err
 	}
 	t.store = t.backend.NewStore()
-	if err := checkpoint.Weights.Load(weights.Of(t.stage.Model, false), t.store); err != nil {
+	k, err := weights.NewKeeper(t.store, keep, t.stage.Model, recipe.Names)
+	if err != nil {
+		return nil, errors.Join(err, t.backend.Close())
+	}
+	defer k.Close()
+	if err := k.Named(checkpoint.Weights, weights.Of(t.stage.Model, false)); err != nil {
 		return nil, errors.Join(err, t.backend.Close())
 	}
 	return t, nil

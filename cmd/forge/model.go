@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
 
 	"forge/backends"
 	"forge/dsl/check"
@@ -22,12 +26,17 @@ type trained struct {
 	tokenizer  tokenizer.Tokenizer
 	backend    backends.Backend
 	store      backends.Store
+	files      io.Closer // whose mapped weights the store uses
 }
 
-// openTrained finds a CHECKPOINT and loads it on the device of the command line, or the recipe's.
-func (a *app) openTrained(name string) (*trained, error) {
+// openTrained finds a CHECKPOINT and loads it on the device of the command line, or the recipe's. Its weights are kept as one of
+// weights.Keepings.
+func (a *app) openTrained(name, keep string) (*trained, error) {
+	if err := checkKeeping(keep); err != nil {
+		return nil, err
+	}
 	if huggingface.Is(name) {
-		return a.usePublished(name)
+		return a.usePublished(name, keep)
 	}
 	checkpoint, err := runs.Find(name, "runs")
 	if err != nil {
@@ -52,24 +61,47 @@ func (a *app) openTrained(name string) (*trained, error) {
 		return nil, err
 	}
 	t.store = t.backend.NewStore()
-	if err := t.load(); err != nil {
-		return nil, errors.Join(err, t.backend.Close())
+	if err := t.load(keep); err != nil {
+		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
 }
 
+// keepFlag adds the flag that says how weights are kept in memory.
+func keepFlag(cmd *cobra.Command, keep *string) {
+	cmd.Flags().StringVar(keep, "dtype", weights.AsStored, "keep the weights in memory `AS` "+joinComma(weights.Keepings)+"; those of a file are used where they are")
+}
+
+func checkKeeping(keep string) error {
+	if slices.Contains(weights.Keepings, keep) {
+		return nil
+	}
+	return unknownName(fmt.Sprintf("--dtype %s: weights can't be kept as that", keep), keep, weights.Keepings)
+}
+
 // load fills the store with the weights and states that generation and evaluation need.
-func (t *trained) load() error {
+func (t *trained) load(keep string) error {
 	file, err := weights.Open(t.checkpoint.ModelPath())
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	t.files = file
 	if err := weights.Compare(file, weights.Of(t.stage.Model, true)); err != nil {
 		return err
 	}
-	return weights.Load(file, weights.Of(t.stage.Model, false), t.store)
+	k, err := weights.NewKeeper(t.store, keep, t.stage.Model, t.recipe.Names)
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	return k.File(file, weights.Of(t.stage.Model, false))
 }
 
-// Close gives up the device.
-func (t *trained) Close() error { return t.backend.Close() }
+// Close gives up the device, then the files.
+func (t *trained) Close() error {
+	err := t.backend.Close()
+	if t.files != nil {
+		err = errors.Join(err, t.files.Close())
+	}
+	return err
+}

@@ -31,6 +31,11 @@ type Options struct {
 	Backend backends.Backend
 	Threads int    // of the backend
 	Weights string // a file of weights in the recipe's names; "" fills them at random
+	// Published is a checkpoint with the weights, nil for none.
+	Published *weights.Named
+	// Keep is what prefill and decoding keep the weights as, one of weights.Keepings; random ones are as stored in float32. Training
+	// keeps float32.
+	Keep string
 
 	Train, Prefill, Decode bool // none: all that the recipe can
 
@@ -101,6 +106,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	b := &bench{o: o, ctx: ctx, report: Report{
 		Recipe: o.Recipe.Name, Device: o.Backend.Name(), Threads: o.Threads, Precision: precisionOf(o.Recipe), Params: count.Params + count.MTP, Active: count.Active,
 	}}
+	defer b.closeFile()
 	if err := b.parts(); err != nil {
 		return nil, err
 	}
@@ -114,7 +120,8 @@ type bench struct {
 	o      Options
 	ctx    context.Context
 	store  backends.Store
-	filled bool // the store holds the weights
+	filled bool          // the store holds the weights
+	file   *weights.File // that the store uses
 	report Report
 }
 
@@ -159,15 +166,32 @@ func (b *bench) compare() {
 	}
 }
 
-// readForToken is the bytes of weights read to decode a token: the active ones, but of the embedding one row, unless it is the
-// head too.
+// readForToken is the bytes of weights read to decode a token: the active ones, as they are kept, but of the embedding one row,
+// unless it is the head too.
 func (b *bench) readForToken() float64 {
 	m := b.o.Recipe.Model
 	n := b.report.Active
 	if !m.Tied {
 		n -= int64(m.Vocab-1) * int64(m.Dim)
 	}
-	return 4 * float64(n)
+	return b.weightSize() * float64(n)
+}
+
+// weightSize is the bytes of a weight as it is kept, scales included.
+func (b *bench) weightSize() float64 {
+	switch b.o.Keep {
+	case "bf16":
+		return 2
+	case "fp8":
+		return 1 + 4.0/(backends.Float8Block*backends.Float8Block)
+	case "int8":
+		return 1 + 2.0/backends.Int8Block
+	case weights.AsStored, "":
+		if p := b.o.Published; p != nil {
+			return p.WeightSize()
+		}
+	}
+	return 4
 }
 
 // compile makes a program of a graph and its storage, filled.
@@ -231,9 +255,58 @@ func (b *bench) fill(storage []compiler.Stored) error {
 	return nil
 }
 
+// keep puts the weights and states of a program into the store, as they are to be kept.
+func (b *bench) keep(storage []compiler.Stored) error {
+	if b.filled || b.o.Keep == "" {
+		return nil
+	}
+	b.filled = true
+	m := b.o.Recipe.Model
+	k, err := weights.NewKeeper(b.store, b.o.Keep, m, b.o.Recipe.Names)
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	switch entries := weights.Of(m, false); {
+	case b.o.Published != nil:
+		return k.Named(b.o.Published, entries)
+	case b.o.Weights != "":
+		if b.file, err = weights.Open(b.o.Weights); err != nil {
+			return err
+		}
+		if err := weights.Compare(b.file, weights.Of(m, true)); err != nil {
+			return err
+		}
+		return k.File(b.file, entries)
+	}
+	for _, s := range storage {
+		if s.Kind != compiler.Weight && s.Kind != compiler.State {
+			continue
+		}
+		values := make([]float32, s.Shape.Size())
+		if s.Kind == compiler.State {
+			weights.Fill(values, float32(s.Initial))
+		} else {
+			weights.Initialize(values, s.Name, s.Init, 0)
+		}
+		if err := k.Values(weights.Entry{Name: s.Name, Shape: s.Shape}, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) closeFile() {
+	if b.file != nil {
+		b.file.Close() // it was only read
+		b.file = nil
+	}
+}
+
 // renew gives up the store, so that the next part's memory is not added to the last one's.
 func (b *bench) renew() {
 	b.store = nil
+	b.closeFile()
 	runtime.GC()
 	debug.FreeOSMemory()
 	b.store, b.filled = b.o.Backend.NewStore(), false

@@ -22,6 +22,9 @@ func (b *bench) generation(batch, rows, capacity int) (*generation, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := b.keep(compiled.Storage); err != nil {
+			return nil, nil, err
+		}
 		work := memory.Work{
 			What: "generation", Backend: b.o.Backend, Store: b.store, Graph: compiled.Graph, Storage: compiled.Storage, Batch: batch, Seq: rows,
 			Cures: []string{"a shorter --prompt", "a smaller model: `dim`, layers, experts, `vocab`"},

@@ -235,6 +235,17 @@ func (n *Named) compareCopies(faults *Faults) error {
 	return nil
 }
 
+// WeightSize is the bytes that a weight takes in the files, on average, scales included.
+func (n *Named) WeightSize() float64 {
+	count := 0
+	for _, t := range n.Table.Tensors {
+		if found, ok := n.Tensor(t.File); ok {
+			count += found.Shape.Size()
+		}
+	}
+	return float64(n.Summary.Bytes) / float64(max(count, 1))
+}
+
 func differs(a, b []float32) int {
 	for i := range a {
 		if a[i] != b[i] && (a[i] == a[i] || b[i] == b[i]) {

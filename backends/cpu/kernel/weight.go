@@ -152,15 +152,22 @@ func QuantizeInt8(p *Pool, values []float32, rows, cols int) Weight {
 	w := Weight{Format: Int8, Outputs: rows, Inputs: cols, Stride: cols, Bytes: make([]uint8, rows*cols), HalfScales: make([]uint16, rows*blocks)}
 	parts := min(rows, 4*p.Threads())
 	p.Run(parts, func(part, _ int) {
-		for o := rows * part / parts; o < rows*(part+1)/parts; o++ {
-			row, bytes := values[o*cols:(o+1)*cols], w.Bytes[o*cols:(o+1)*cols]
-			for b := range blocks {
-				from, to := b*int8Block, min((b+1)*int8Block, cols)
-				w.HalfScales[o*blocks+b] = quantizeBlock(bytes[from:to], row[from:to])
-			}
-		}
+		from, to := rows*part/parts, rows*(part+1)/parts
+		QuantizeRowsInt8(w.Bytes[from*cols:to*cols], w.HalfScales[from*blocks:to*blocks], values[from*cols:to*cols], cols)
 	})
 	return w
+}
+
+// QuantizeRowsInt8 is QuantizeInt8 of some rows, into memory of the caller's.
+func QuantizeRowsInt8(bytes []uint8, scales []uint16, values []float32, cols int) {
+	blocks := scalesOf(cols, int8Block)
+	for o := 0; o*cols < len(values); o++ {
+		row, codes := values[o*cols:(o+1)*cols], bytes[o*cols:(o+1)*cols]
+		for b := range blocks {
+			from, to := b*int8Block, min((b+1)*int8Block, cols)
+			scales[o*blocks+b] = quantizeBlock(codes[from:to], row[from:to])
+		}
+	}
 }
 
 // quantizeBlock fills the bytes of one block and returns its scale, a float16.
