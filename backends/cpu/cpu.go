@@ -32,6 +32,9 @@ type Options struct {
 	// Memory bounds what storages and values may take together, in bytes; 0: what the machine and the process's control
 	// groups allow.
 	Memory int64
+	// Deterministic makes results the same to the bit whatever the number of threads is, at the price of work that is cut finer
+	// than the threads need.
+	Deterministic bool
 }
 
 // New starts a backend with a number of threads, 0 or less for as many as the process may use. Close stops the threads.
@@ -49,7 +52,11 @@ func Open(o Options) (backends.Backend, error) {
 	if o.Memory > 0 {
 		memory = machine.Given(o.Memory)
 	}
-	return &backend{kernel.NewPool(o.Threads), memory}, nil
+	pool := kernel.NewPool(o.Threads)
+	if o.Deterministic {
+		pool.Fix()
+	}
+	return &backend{pool, memory}, nil
 }
 
 func (b *backend) Name() string { return "cpu" }

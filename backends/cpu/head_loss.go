@@ -83,7 +83,7 @@ func (k *headLoss) run() error {
 func (k *headLoss) some() {
 	h, dh := rowsOf(k.h, k.first, k.rows), rowsOf(k.dh, k.first, k.rows)
 	logits := kernel.RowMajor(k.logits, k.rows, k.w.Rows)
-	k.parts = max(1, min(k.rows, 4*k.pool.Threads(), k.rows*k.w.Rows/4096))
+	k.parts = max(1, min(k.rows, 4*k.pool.Cuts(), k.rows*k.w.Rows/4096))
 	beta := float32(0)
 	if k.first > 0 {
 		beta = 1

@@ -105,7 +105,7 @@ func mergeReduceAxes(axes []reduceAxis) []reduceAxis {
 // cut decides how the work is shared.
 func (k *reduction) cut(c *compilation, total int) {
 	const nanosecond = 0.15 // an entry
-	threads := c.pool.Threads()
+	threads := c.pool.Cuts()
 	if threads > 1 && k.results < 2*threads && float64(total)*nanosecond > smallWork {
 		// Too few results to share: share what each is made of.
 		if k.way == along && len(k.reduced) == 0 {

@@ -66,7 +66,7 @@ const smallWork = 10_000
 // parts is into how many parts n items of some nanoseconds each are cut: one if there is little to do, else a few a thread, so that a
 // thread that is held up does not hold up all.
 func (c *compilation) parts(n int, nanoseconds float64) int {
-	threads := c.pool.Threads()
+	threads := c.pool.Cuts()
 	total := float64(n) * nanoseconds
 	if threads == 1 || total < smallWork || n < 2 {
 		return min(n, 1)

@@ -100,7 +100,7 @@ func (c *compilation) rounded(r op.Rounding, t tensor, labels, summed, batch str
 	if r.Format.Largest() > 0 {
 		k.tiles, k.tileRows = (inColumn+r.Along-1)/r.Along, (inRow+r.Across-1)/r.Across
 		n := inBatch * k.tiles * k.tileRows
-		k.largest, k.scales = make([][]uint32, c.pool.Threads()), make([]float32, n)
+		k.largest, k.scales = make([][]uint32, c.pool.Cuts()), make([]float32, n)
 		for i := range k.largest {
 			k.largest[i] = make([]uint32, n)
 		}
@@ -128,7 +128,7 @@ func (k *rounder) some(first, n int) {
 		return
 	}
 	k.first, k.rows = first, n*k.middle
-	k.parts = max(1, min(k.rows, k.pool.Threads(), k.rows*k.shape[len(k.shape)-1]/4096))
+	k.parts = max(1, min(k.rows, k.pool.Cuts(), k.rows*k.shape[len(k.shape)-1]/4096))
 	if k.largest == nil {
 		k.pool.RunTask(k.parts, k)
 		return

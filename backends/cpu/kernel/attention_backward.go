@@ -84,7 +84,7 @@ func AttentionBackward(p *Pool, a *Attention, out, lse, dout AttentionTensor, to
 	p.run(outer*t.chunks, t)
 	if len(t.partialQ)+len(t.partialKV) > 0 {
 		t.adding = true
-		p.run(p.Threads(), t)
+		p.run(p.Cuts(), t)
 	}
 	*t = attentionGradTask{}
 }
@@ -110,7 +110,7 @@ func (t *attentionGradTask) gradient(i int) (*AttentionTensor, int) {
 
 // plan decides how many chunks of keys there are, and takes memory for sums.
 func (t *attentionGradTask) plan(p *Pool) {
-	outer, threads := t.a.outer(), p.Threads()
+	outer, threads := t.a.outer(), p.Cuts()
 	blocks := max(1, (t.a.Keys+backwardKeys-1)/backwardKeys)
 	t.chunks = 1
 	for t.chunks < blocks && outer*t.chunks < 4*threads && outer*t.chunks%threads != 0 {
@@ -475,7 +475,7 @@ func (t *attentionGradTask) writeQuery(index, r int, dq []float32) {
 // to, in the order of the parts.
 func (t *attentionGradTask) addShare(share int) {
 	a := &t.a
-	outer, shares := a.outer(), t.pool.Threads()
+	outer, shares := a.outer(), t.pool.Cuts()
 	from, to := rowRange(a.Keys, shares, share)
 	partial := t.partialKV
 	for i := range len(a.Parts) + 1 {

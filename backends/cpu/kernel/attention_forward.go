@@ -51,12 +51,12 @@ func AttentionForward(p *Pool, a *Attention, out, lse AttentionTensor) {
 	}
 	t := &p.attention
 	*t = attentionTask{pool: p, routines: active.Load(), a: *a, out: out, lse: lse}
-	t.plan(p.Threads())
+	t.plan(p.Cuts())
 	outer := 1
 	for _, count := range t.counts {
 		outer *= count
 	}
-	t.cutKeys(p.Threads(), outer*t.blocks)
+	t.cutKeys(p.Cuts(), outer*t.blocks)
 	p.run(outer*t.blocks*t.slices, t)
 	if t.slices > 1 {
 		t.addSlices(outer * t.blocks)

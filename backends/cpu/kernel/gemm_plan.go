@@ -72,7 +72,7 @@ func (t *gemmTask) plan(p *Pool, single bool) {
 		c := cut{rows: 1, cols: 1, depth: 1, before: before}
 		if q.c.Rows == 0 || q.c.Cols == 0 {
 			c.rows = 0
-		} else if threads := p.Threads(); threads > 1 {
+		} else if threads := p.Cuts(); threads > 1 {
 			// The share of this job in the parts of the whole region.
 			wanted := min(q.work()/minimalWork, q.work()*threads*partsPerThread/total)
 			c.rows, c.cols, c.depth = t.split(q, wanted, threads, single)
@@ -149,7 +149,7 @@ func (t *gemmTask) execute(p *Pool) {
 	p.run(perCopy*t.copies, t)
 	if split {
 		t.adding = true
-		p.run(min(p.Threads(), q.c.Rows), t)
+		p.run(min(p.Cuts(), q.c.Rows), t)
 		t.adding = false
 	}
 }
@@ -207,7 +207,7 @@ func (t *gemmTask) addPartials(part int) {
 	depth, cols := t.cuts[0].depth, q.c.Cols
 	size := q.c.Rows * cols
 	vector := &t.routines.vector
-	shares := min(t.pool.Threads(), q.c.Rows)
+	shares := min(t.pool.Cuts(), q.c.Rows)
 	for i := q.c.Rows * part / shares; i < q.c.Rows*(part+1)/shares; i++ {
 		row := t.partial[i*cols : (i+1)*cols]
 		for s := 1; s < depth; s++ {

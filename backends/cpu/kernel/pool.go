@@ -25,6 +25,7 @@ import (
 type Pool struct {
 	mu    sync.Mutex // held while a task runs
 	lanes []lane
+	cuts  int          // for how many workers work is cut
 	task  Task         // valid while pending > 0
 	left  atomic.Int64 // parts that are not finished
 	epoch atomic.Uint32
@@ -89,7 +90,7 @@ func NewPool(threads int) *Pool {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{lanes: make([]lane, threads), done: make(chan struct{}, 1)}
+	p := &Pool{lanes: make([]lane, threads), cuts: threads, done: make(chan struct{}, 1)}
 	for w := 1; w < threads; w++ {
 		p.lanes[w].wake = make(chan struct{}, 1)
 		p.workers.Add(1)
@@ -100,6 +101,19 @@ func NewPool(threads int) *Pool {
 
 // Threads is the number of workers, the caller among them.
 func (p *Pool) Threads() int { return len(p.lanes) }
+
+// fixedCuts is for how many workers work is cut by a pool whose results do not
+// depend on how many it has.
+const fixedCuts = 8
+
+// Fix makes results independent of the number of workers: work is cut as if
+// there were a certain number of them, so that sums are always made of the same
+// parts in the same order. It is called before the first task.
+func (p *Pool) Fix() { p.cuts = fixedCuts }
+
+// Cuts is for how many workers work is to be cut: all that decides about the
+// order of sums asks for this, and memory for each worker for Threads.
+func (p *Pool) Cuts() int { return p.cuts }
 
 // Close stops the workers and waits until they have. Run must not be called
 // afterwards. A second call does nothing.

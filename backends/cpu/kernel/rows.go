@@ -30,7 +30,7 @@ const rowsPerPart = 16 << 10
 
 // rowParts is how many parts rows of this width are cut into.
 func rowParts(p *Pool, rows, width int) int {
-	return max(1, min(p.Threads()*partsPerThread, rows*max(width, 1)/rowsPerPart, rows))
+	return max(1, min(p.Cuts()*partsPerThread, rows*max(width, 1)/rowsPerPart, rows))
 }
 
 // rowRange is part i of count parts of n rows.

@@ -150,7 +150,7 @@ func (w *Weight) halfScale(row, column int) int {
 func QuantizeInt8(p *Pool, values []float32, rows, cols int) Weight {
 	blocks := scalesOf(cols, int8Block)
 	w := Weight{Format: Int8, Outputs: rows, Inputs: cols, Stride: cols, Bytes: make([]uint8, rows*cols), HalfScales: make([]uint16, rows*blocks)}
-	parts := min(rows, 4*p.Threads())
+	parts := min(rows, 4*p.Cuts())
 	p.Run(parts, func(part, _ int) {
 		from, to := rows*part/parts, rows*(part+1)/parts
 		QuantizeRowsInt8(w.Bytes[from*cols:to*cols], w.HalfScales[from*blocks:to*blocks], values[from*cols:to*cols], cols)

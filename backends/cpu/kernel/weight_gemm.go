@@ -94,7 +94,7 @@ func (p *Pool) widen(w *Weight, from, n int, narrow bool) *widenTask {
 	if w.ByInput {
 		rows = w.Inputs
 	}
-	p.run(min(rows, 4*p.Threads()), t)
+	p.run(min(rows, 4*p.Cuts()), t)
 	t.weight = nil
 	return t
 }
@@ -106,7 +106,7 @@ func (t *widenTask) Do(part, worker int) {
 	if w.ByInput {
 		rows, columns, row, column = w.Inputs, t.n, 0, t.from
 	}
-	parts := min(rows, 4*t.pool.Threads())
+	parts := min(rows, 4*t.pool.Cuts())
 	for i := rows * part / parts; i < rows*(part+1)/parts; i++ {
 		if !t.narrow {
 			w.widenRow(t.values[i*columns:(i+1)*columns], row+i, column)

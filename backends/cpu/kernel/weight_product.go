@@ -94,9 +94,9 @@ func MulWeights(p *Pool, products []WeightProduct) {
 		wanted := 0
 		if w.Outputs > 0 && products[i].X.Rows > 0 {
 			wanted = 1
-			if p.Threads() > 1 {
+			if p.Cuts() > 1 {
 				size := w.Size()
-				wanted = max(1, min(size/weightPart, 1+2*p.Threads()*size/(total+1), scalesOf(w.Outputs, weightGrain)))
+				wanted = max(1, min(size/weightPart, 1+2*p.Cuts()*size/(total+1), scalesOf(w.Outputs, weightGrain)))
 			}
 		}
 		t.cuts = append(t.cuts, weightCut{wanted, parts})
