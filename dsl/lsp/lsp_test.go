@@ -514,6 +514,59 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// What needs a check waits for it, and what is asked meanwhile does not; a cancelled request is answered as such.
+func TestWaitingForTheCheck(t *testing.T) {
+	c := start(t)
+	c.open("tiny.forge", tiny(t))
+	uri := c.open("large.forge", large(t))
+	ask := func(id int, method string, more map[string]any) {
+		params := map[string]any{"textDocument": map[string]any{"uri": uri}, "position": position{5, 3}}
+		for k, v := range more {
+			params[k] = v
+		}
+		body, err := json.Marshal(map[string]any{"id": id, "method": method, "params": params})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.raw(string(body))
+	}
+	answer := func() (int, map[string]any) {
+		for {
+			if m := c.read(); m["id"] != nil {
+				return int(m["id"].(float64)), m
+			}
+		}
+	}
+	everything := map[string]any{"range": textRange{position{0, 0}, position{9999, 0}}}
+	ask(101, "textDocument/inlayHint", everything)
+	ask(102, "textDocument/codeAction", everything)
+	ask(103, "textDocument/documentSymbol", nil)
+	c.notify("$/cancelRequest", map[string]any{"id": 102})
+	var order []int
+	for range 3 {
+		id, m := answer()
+		order = append(order, id)
+		switch id {
+		case 101:
+			if hints, _ := m["result"].([]any); len(hints) < 100 {
+				t.Errorf("%d hints", len(hints))
+			}
+		case 102:
+			if e, _ := m["error"].(map[string]any); e["code"] != float64(codeCancelled) {
+				t.Errorf("cancelled: %v", m)
+			}
+		}
+	}
+	if !slices.Equal(order, []int{103, 102, 101}) {
+		t.Errorf("answered in the order %v", order)
+	}
+	ask(104, "textDocument/hover", nil)
+	c.notify("textDocument/didClose", map[string]any{"textDocument": map[string]any{"uri": uri}})
+	if id, _ := answer(); id != 104 {
+		t.Errorf("%d is answered", id)
+	}
+}
+
 // large is a recipe of 2,000 lines: copies of one block and recipe.
 func large(t testing.TB) string {
 	t.Helper()

@@ -31,6 +31,7 @@ const (
 	codeInvalidParams  = -32602
 	codeInternal       = -32603
 	codeNotInitialized = -32002
+	codeCancelled      = -32800
 )
 
 // fault is an error as a response carries it.

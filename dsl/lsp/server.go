@@ -2,6 +2,7 @@ package lsp
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,7 +45,8 @@ type checked struct {
 	fault      string  // the checker panicked
 }
 
-// server is one client's session. Requests are answered one at a time, in order; documents are checked beside them.
+// server is one client's session. Requests are answered one at a time, in order; documents are checked beside them, and what asks for
+// a check of the text as it is now is answered when that is there.
 type server struct {
 	Options
 	cache       string
@@ -64,6 +66,13 @@ type server struct {
 	running bool
 	stale   map[string]bool // names of documents to be checked
 	timer   *time.Timer
+	waiting []waiting
+}
+
+// waiting is a request about a document that is being checked.
+type waiting struct {
+	m    *message
+	name string
 }
 
 type job struct {
@@ -118,7 +127,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) error {
 			s.next()
 		case c := <-s.results:
 			s.running = false
-			err = s.publish(c)
+			err = errors.Join(s.publish(c), s.answerWaiting())
 			s.next()
 		case r := <-messages:
 			var bad *badMessage
@@ -153,11 +162,77 @@ func (s *server) handle(m *message) error {
 		}
 		return nil // an answer: the server asks nothing
 	}
-	result, err := s.call(m)
-	if m.ID == nil {
-		return nil // nobody hears of a notification's fault
+	if name, waits := s.mustWait(m); waits {
+		s.waiting = append(s.waiting, waiting{m, name})
+		return nil
 	}
-	return s.out.respond(m.ID, result, err)
+	result, fault := s.call(m)
+	var err error
+	switch {
+	case m.Method == "$/cancelRequest":
+		err = s.cancel(m.Params)
+	case m.ID != nil: // nobody hears of a notification's fault
+		err = s.out.respond(m.ID, result, fault)
+	}
+	return errors.Join(err, s.answerWaiting())
+}
+
+// waitFor are the requests that are answered from a check.
+var waitFor = map[string]bool{"textDocument/hover": true, "textDocument/codeAction": true, "textDocument/inlayHint": true}
+
+// mustWait reports whether a request asks for a check that is not there yet, and of which document.
+func (s *server) mustWait(m *message) (name string, waits bool) {
+	if m.ID == nil || !waitFor[m.Method] || !s.initialized || s.stopping {
+		return "", false
+	}
+	var p documentParams
+	if json.Unmarshal(m.Params, &p) != nil {
+		return "", false
+	}
+	name = s.name(p.TextDocument.URI)
+	return name, s.unchecked(name)
+}
+
+// unchecked reports whether an open document of the user's is to be checked yet.
+func (s *server) unchecked(name string) bool {
+	d := s.docs[name]
+	if _, found := inside(name); found || d == nil {
+		return false
+	}
+	return d.checked == nil || d.checked.generation != s.generation
+}
+
+// answerWaiting answers the requests whose documents are checked, or gone.
+func (s *server) answerWaiting() error {
+	var err error
+	s.waiting = slices.DeleteFunc(s.waiting, func(w waiting) bool {
+		if s.unchecked(w.name) && !s.stopping {
+			return false
+		}
+		result, fault := s.call(w.m)
+		err = errors.Join(err, s.out.respond(w.m.ID, result, fault))
+		return true
+	})
+	return err
+}
+
+// cancel answers a request that waits and is not wanted any more.
+func (s *server) cancel(raw json.RawMessage) error {
+	var p struct {
+		ID json.RawMessage `json:"id"`
+	}
+	if json.Unmarshal(raw, &p) != nil {
+		return nil
+	}
+	var err error
+	s.waiting = slices.DeleteFunc(s.waiting, func(w waiting) bool {
+		if !bytes.Equal(w.m.ID, p.ID) {
+			return false
+		}
+		err = errors.Join(err, s.out.respond(w.m.ID, nil, &fault{codeCancelled, "cancelled"}))
+		return true
+	})
+	return err
 }
 
 // call runs the method of a message; a panic is an error of that message.
