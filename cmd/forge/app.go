@@ -21,6 +21,8 @@ type app struct {
 	threads int
 	memory  string // a size; "": what the machine has
 	sets    []string
+	// deterministic asks for results that do not depend on threads.
+	deterministic bool
 
 	args []string // the command line without the program's name
 

@@ -35,7 +35,7 @@ func (a *app) openBackend(run *check.Run) (backends.Backend, error) {
 	if !ok {
 		return nil, fmt.Errorf("the recipe asks for the device %s, and this forge has %s; choose one with --device", name, joinComma(deviceNames()))
 	}
-	o := cpu.Options{Threads: a.threads}
+	o := cpu.Options{Threads: a.threads, Deterministic: a.deterministic}
 	if a.memory != "" {
 		o.Memory, _ = machine.ParseSize(a.memory) // checkSharedFlags has read it
 	}

@@ -57,6 +57,7 @@ CHECKPOINT is a run directory, or one checkpoint folder in it.`,
 	flags.BoolVar(&a.noColor, "no-color", false, "no colors (also the environment variable NO_COLOR)")
 	flags.StringVar(&a.device, "device", "", "`cpu` or reference (default: the recipe's device)")
 	flags.IntVar(&a.threads, "threads", 0, "number of threads `N` (default: all processors)")
+	flags.BoolVar(&a.deterministic, "deterministic", false, "the same results to the bit with any number of threads, a little slower")
 	flags.StringVar(&a.memory, "memory", "", "use at most this much memory, a `SIZE` such as 8GiB (default: what the machine has)")
 	flags.StringArrayVar(&a.sets, "set", nil, "replace a value of the recipe, `PATH=EXPR`; may be repeated")
 

@@ -197,6 +197,12 @@ func (a *app) resumeCommand(o trainOptions, dir string, steps int64) string {
 	if a.threads > 0 {
 		words = append(words, "--threads", fmt.Sprint(a.threads))
 	}
+	if a.memory != "" {
+		words = append(words, "--memory", quote(a.memory))
+	}
+	if a.deterministic {
+		words = append(words, "--deterministic")
+	}
 	if steps > 0 {
 		words = append(words, "--steps", fmt.Sprint(steps))
 	}
