@@ -33,8 +33,9 @@ type vectorLevel struct {
 }
 
 var (
-	avx2Vectors   = vectorLevel{"AVX2", 8, YMM, XMM, [][2]int{{4, 2}, {4, 1}, {1, 4}, {1, 1}}, [][2]int{{4, 2}, {4, 1}, {1, 8}, {1, 1}}}
-	avx512Vectors = vectorLevel{"AVX512", 16, ZMM, YMM, [][2]int{{8, 2}, {8, 1}, {4, 4}, {4, 1}, {1, 4}, {1, 1}}, [][2]int{{4, 4}, {4, 1}, {1, 8}, {1, 1}}}
+	avx2Vectors   = vectorLevel{"AVX2", 8, YMM, XMM, [][2]int{{4, 2}, {2, 4}, {1, 4}, {1, 1}}, [][2]int{{4, 2}, {4, 1}, {1, 8}, {1, 1}}}
+	avx512Vectors = vectorLevel{"AVX512", 16, ZMM, YMM, [][2]int{{8, 2}, {7, 2}, {6, 2}, {5, 4}, {4, 4}, {3, 4}, {2, 4}, {1, 4}, {1, 1}},
+		[][2]int{{4, 4}, {4, 1}, {1, 8}, {1, 1}}}
 )
 
 // horizontalSum adds the lanes of v into lane 0 of the returned register.
@@ -155,7 +156,7 @@ func clear(v VecVirtual, l vectorLevel) {
 // Strides are in bytes.
 func weightDot(l vectorLevel, f weightFormat, rows, cols int) {
 	name := fmt.Sprintf("weightDot%dx%d%s%s", rows, cols, f.name, l.name)
-	routine(name, "func(n, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)",
+	routine(name, "func(n, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)",
 		fmt.Sprintf("%s is a weightRoutines.dot of %d rows, %d outputs at a time.", name, rows, cols))
 	xRow := Load(Param("xRow"), GP64())
 	wRow := Load(Param("wRow"), GP64())
@@ -203,7 +204,14 @@ func weightDot(l vectorLevel, f weightFormat, rows, cols int) {
 		clear(acc[i], l)
 	}
 	k := Load(Param("k"), GP64())
+	// As many weights as are read are asked for, in the second cache: the first
+	// has too few places for lines that are on their way from memory.
+	ahead := Load(Param("ahead"), GP64())
 	Label("inputs")
+	for line := 0; line < cols*f.bytes*weightStep; line += 64 {
+		PREFETCHT1(Mem{Base: ahead, Disp: line})
+	}
+	ADDQ(U32(uint32(cols*f.bytes*weightStep)), ahead)
 	scales := make([]VecVirtual, cols)
 	switch f.scaled {
 	case "all":
@@ -245,19 +253,9 @@ func weightDot(l vectorLevel, f weightFormat, rows, cols int) {
 	SUBQ(U8(weightStep), k)
 	JNZ(labelRef("inputs"))
 
-	yRow := Load(Param("yRow"), GP64())
-	to := GP64()
-	MOVQ(y, to)
-	for i := range rows {
-		for j := range cols {
-			total := l.horizontalSum(acc[i*cols+j])
-			VADDSS(Mem{Base: to, Disp: 4 * j}, total, total)
-			VMOVSS(total, Mem{Base: to, Disp: 4 * j})
-		}
-		if i < rows-1 {
-			ADDQ(yRow, to)
-		}
-	}
+	aheadParam, _ := Param("ahead").Resolve()
+	MOVQ(ahead, aheadParam.Addr)
+	addSums(l, acc, rows, cols, y)
 	ADDQ(U8(4*cols), y)
 	// The parameters are this routine's own memory: the next outputs.
 	advance := func(param Mem, stride Register) {
@@ -276,6 +274,82 @@ func weightDot(l vectorLevel, f weightFormat, rows, cols int) {
 	JNZ(labelRef("outputs"))
 	VZEROUPPER()
 	RET()
+}
+
+// addSums adds the sums of the lanes of each register, rows × cols of them, to
+// the rows of y.
+func addSums(l vectorLevel, acc []VecVirtual, rows, cols int, y Register) {
+	yRow := Load(Param("yRow"), GP64())
+	to := GP64()
+	MOVQ(y, to)
+	if cols == 1 {
+		for i := range rows {
+			total := l.horizontalSum(acc[i])
+			VADDSS(Mem{Base: to}, total, total)
+			VMOVSS(total, Mem{Base: to})
+			if i < rows-1 {
+				ADDQ(yRow, to)
+			}
+		}
+		return
+	}
+	// Four registers become one of four sums: a row of y, or two halves of rows.
+	for i := 0; i < len(acc); i += 4 {
+		four := [4]VecVirtual{}
+		for x := range four {
+			four[x] = acc[min(i+x, len(acc)-2+x%2)]
+		}
+		sums := l.fourSums(four)
+		old := XMM()
+		if cols == 4 {
+			VADDPS(Mem{Base: to}, sums, sums)
+			VMOVUPS(sums, Mem{Base: to})
+			ADDQ(yRow, to)
+			continue
+		}
+		second := i+4 <= len(acc)
+		VXORPS(old, old, old)
+		VMOVLPS(Mem{Base: to}, old, old)
+		if second {
+			VMOVHPS(Mem{Base: to, Index: yRow, Scale: 1}, old, old)
+		}
+		VADDPS(old, sums, sums)
+		VMOVLPS(sums, Mem{Base: to})
+		if second {
+			VMOVHPS(sums, Mem{Base: to, Index: yRow, Scale: 1})
+		}
+		LEAQ(Mem{Base: to, Index: yRow, Scale: 2}, to)
+	}
+}
+
+// fourSums are the sums of the lanes of four registers, one after the other.
+func (l vectorLevel) fourSums(v [4]VecVirtual) VecVirtual {
+	pairs := [2]VecVirtual{}
+	for i := range pairs {
+		low, high := l.register(), l.register()
+		VUNPCKLPS(v[2*i+1], v[2*i], low)
+		VUNPCKHPS(v[2*i+1], v[2*i], high)
+		VADDPS(low, high, high)
+		pairs[i] = high
+	}
+	low, high := l.register(), l.register()
+	VUNPCKLPD(pairs[1], pairs[0], low)
+	VUNPCKHPD(pairs[1], pairs[0], high)
+	VADDPS(low, high, high)
+	half := high
+	if l.lanes == 16 {
+		half = YMM()
+		VEXTRACTF64X4(U8(1), high, half)
+		VADDPS(high.AsY(), half, half)
+	}
+	quarter := XMM()
+	if l.lanes == 16 {
+		VEXTRACTF32X4(U8(1), half, quarter)
+	} else {
+		VEXTRACTF128(U8(1), half, quarter)
+	}
+	VADDPS(half.AsX(), quarter, quarter)
+	return quarter
 }
 
 // weightAxpy emits y[i, j] += Σ over q < depth of x[i, q]·w[q, j] for rows rows

@@ -68,8 +68,9 @@ type lane struct {
 	own    scratch
 	panels scratch    // packed operands of products
 	kept   keptPanels // what panels holds
-	result scratch    // a block of a product that is stored from there
-	_      [64]byte   // keeps the spans of two workers on different cache lines
+	result scratch    // a block of a product that is stored from there, or of X
+	inputs []inputBlock
+	_      [64]byte // keeps the spans of two workers on different cache lines
 }
 
 // Task is work in independent parts.

@@ -7,82 +7,82 @@ package kernel
 // weightDot4x2Float32AVX2 is a weightRoutines.dot of 4 rows, 2 outputs at a time.
 //
 //go:noescape
-func weightDot4x2Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot4x2Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightDot4x1Float32AVX2 is a weightRoutines.dot of 4 rows, 1 outputs at a time.
+// weightDot2x4Float32AVX2 is a weightRoutines.dot of 2 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot4x1Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot2x4Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x4Float32AVX2 is a weightRoutines.dot of 1 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot1x4Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x4Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x1Float32AVX2 is a weightRoutines.dot of 1 rows, 1 outputs at a time.
 //
 //go:noescape
-func weightDot1x1Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x1Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot4x2BFloat16AVX2 is a weightRoutines.dot of 4 rows, 2 outputs at a time.
 //
 //go:noescape
-func weightDot4x2BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot4x2BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightDot4x1BFloat16AVX2 is a weightRoutines.dot of 4 rows, 1 outputs at a time.
+// weightDot2x4BFloat16AVX2 is a weightRoutines.dot of 2 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot4x1BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot2x4BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x4BFloat16AVX2 is a weightRoutines.dot of 1 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot1x4BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x4BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x1BFloat16AVX2 is a weightRoutines.dot of 1 rows, 1 outputs at a time.
 //
 //go:noescape
-func weightDot1x1BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x1BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot4x2Float8AVX2 is a weightRoutines.dot of 4 rows, 2 outputs at a time.
 //
 //go:noescape
-func weightDot4x2Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot4x2Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightDot4x1Float8AVX2 is a weightRoutines.dot of 4 rows, 1 outputs at a time.
+// weightDot2x4Float8AVX2 is a weightRoutines.dot of 2 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot4x1Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot2x4Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x4Float8AVX2 is a weightRoutines.dot of 1 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot1x4Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x4Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x1Float8AVX2 is a weightRoutines.dot of 1 rows, 1 outputs at a time.
 //
 //go:noescape
-func weightDot1x1Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x1Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot4x2Int8AVX2 is a weightRoutines.dot of 4 rows, 2 outputs at a time.
 //
 //go:noescape
-func weightDot4x2Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot4x2Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightDot4x1Int8AVX2 is a weightRoutines.dot of 4 rows, 1 outputs at a time.
+// weightDot2x4Int8AVX2 is a weightRoutines.dot of 2 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot4x1Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot2x4Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x4Int8AVX2 is a weightRoutines.dot of 1 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot1x4Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x4Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x1Int8AVX2 is a weightRoutines.dot of 1 rows, 1 outputs at a time.
 //
 //go:noescape
-func weightDot1x1Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x1Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightAxpy4x2BFloat16AVX2 is a weightRoutines.axpy of 4 rows and 2 inputs.
 //
@@ -107,122 +107,182 @@ func weightAxpy1x1BFloat16AVX2(n int, x *float32, xRow int, w *byte, wRow int, y
 // weightDot8x2Float32AVX512 is a weightRoutines.dot of 8 rows, 2 outputs at a time.
 //
 //go:noescape
-func weightDot8x2Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot8x2Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightDot8x1Float32AVX512 is a weightRoutines.dot of 8 rows, 1 outputs at a time.
+// weightDot7x2Float32AVX512 is a weightRoutines.dot of 7 rows, 2 outputs at a time.
 //
 //go:noescape
-func weightDot8x1Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot7x2Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+
+// weightDot6x2Float32AVX512 is a weightRoutines.dot of 6 rows, 2 outputs at a time.
+//
+//go:noescape
+func weightDot6x2Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+
+// weightDot5x4Float32AVX512 is a weightRoutines.dot of 5 rows, 4 outputs at a time.
+//
+//go:noescape
+func weightDot5x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot4x4Float32AVX512 is a weightRoutines.dot of 4 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot4x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot4x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightDot4x1Float32AVX512 is a weightRoutines.dot of 4 rows, 1 outputs at a time.
+// weightDot3x4Float32AVX512 is a weightRoutines.dot of 3 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot4x1Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot3x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+
+// weightDot2x4Float32AVX512 is a weightRoutines.dot of 2 rows, 4 outputs at a time.
+//
+//go:noescape
+func weightDot2x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x4Float32AVX512 is a weightRoutines.dot of 1 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot1x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x1Float32AVX512 is a weightRoutines.dot of 1 rows, 1 outputs at a time.
 //
 //go:noescape
-func weightDot1x1Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x1Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot8x2BFloat16AVX512 is a weightRoutines.dot of 8 rows, 2 outputs at a time.
 //
 //go:noescape
-func weightDot8x2BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot8x2BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightDot8x1BFloat16AVX512 is a weightRoutines.dot of 8 rows, 1 outputs at a time.
+// weightDot7x2BFloat16AVX512 is a weightRoutines.dot of 7 rows, 2 outputs at a time.
 //
 //go:noescape
-func weightDot8x1BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot7x2BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+
+// weightDot6x2BFloat16AVX512 is a weightRoutines.dot of 6 rows, 2 outputs at a time.
+//
+//go:noescape
+func weightDot6x2BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+
+// weightDot5x4BFloat16AVX512 is a weightRoutines.dot of 5 rows, 4 outputs at a time.
+//
+//go:noescape
+func weightDot5x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot4x4BFloat16AVX512 is a weightRoutines.dot of 4 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot4x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot4x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightDot4x1BFloat16AVX512 is a weightRoutines.dot of 4 rows, 1 outputs at a time.
+// weightDot3x4BFloat16AVX512 is a weightRoutines.dot of 3 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot4x1BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot3x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+
+// weightDot2x4BFloat16AVX512 is a weightRoutines.dot of 2 rows, 4 outputs at a time.
+//
+//go:noescape
+func weightDot2x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x4BFloat16AVX512 is a weightRoutines.dot of 1 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot1x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x1BFloat16AVX512 is a weightRoutines.dot of 1 rows, 1 outputs at a time.
 //
 //go:noescape
-func weightDot1x1BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x1BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot8x2Float8AVX512 is a weightRoutines.dot of 8 rows, 2 outputs at a time.
 //
 //go:noescape
-func weightDot8x2Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot8x2Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightDot8x1Float8AVX512 is a weightRoutines.dot of 8 rows, 1 outputs at a time.
+// weightDot7x2Float8AVX512 is a weightRoutines.dot of 7 rows, 2 outputs at a time.
 //
 //go:noescape
-func weightDot8x1Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot7x2Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+
+// weightDot6x2Float8AVX512 is a weightRoutines.dot of 6 rows, 2 outputs at a time.
+//
+//go:noescape
+func weightDot6x2Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+
+// weightDot5x4Float8AVX512 is a weightRoutines.dot of 5 rows, 4 outputs at a time.
+//
+//go:noescape
+func weightDot5x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot4x4Float8AVX512 is a weightRoutines.dot of 4 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot4x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot4x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightDot4x1Float8AVX512 is a weightRoutines.dot of 4 rows, 1 outputs at a time.
+// weightDot3x4Float8AVX512 is a weightRoutines.dot of 3 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot4x1Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot3x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+
+// weightDot2x4Float8AVX512 is a weightRoutines.dot of 2 rows, 4 outputs at a time.
+//
+//go:noescape
+func weightDot2x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x4Float8AVX512 is a weightRoutines.dot of 1 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot1x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x1Float8AVX512 is a weightRoutines.dot of 1 rows, 1 outputs at a time.
 //
 //go:noescape
-func weightDot1x1Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x1Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot8x2Int8AVX512 is a weightRoutines.dot of 8 rows, 2 outputs at a time.
 //
 //go:noescape
-func weightDot8x2Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot8x2Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightDot8x1Int8AVX512 is a weightRoutines.dot of 8 rows, 1 outputs at a time.
+// weightDot7x2Int8AVX512 is a weightRoutines.dot of 7 rows, 2 outputs at a time.
 //
 //go:noescape
-func weightDot8x1Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot7x2Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+
+// weightDot6x2Int8AVX512 is a weightRoutines.dot of 6 rows, 2 outputs at a time.
+//
+//go:noescape
+func weightDot6x2Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+
+// weightDot5x4Int8AVX512 is a weightRoutines.dot of 5 rows, 4 outputs at a time.
+//
+//go:noescape
+func weightDot5x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot4x4Int8AVX512 is a weightRoutines.dot of 4 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot4x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot4x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightDot4x1Int8AVX512 is a weightRoutines.dot of 4 rows, 1 outputs at a time.
+// weightDot3x4Int8AVX512 is a weightRoutines.dot of 3 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot4x1Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot3x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+
+// weightDot2x4Int8AVX512 is a weightRoutines.dot of 2 rows, 4 outputs at a time.
+//
+//go:noescape
+func weightDot2x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x4Int8AVX512 is a weightRoutines.dot of 1 rows, 4 outputs at a time.
 //
 //go:noescape
-func weightDot1x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightDot1x1Int8AVX512 is a weightRoutines.dot of 1 rows, 1 outputs at a time.
 //
 //go:noescape
-func weightDot1x1Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+func weightDot1x1Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
 // weightAxpy4x4BFloat16AVX512 is a weightRoutines.axpy of 4 rows and 4 inputs.
 //

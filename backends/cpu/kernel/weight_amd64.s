@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func weightDot4x2Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, FMA3
-TEXT ·weightDot4x2Float32AVX2(SB), NOSPLIT, $0-80
+// func weightDot4x2Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightDot4x2Float32AVX2(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
 	LEAQ (AX)(AX*2), DX
@@ -24,8 +24,14 @@ outputs:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ   k+8(FP), R8
+	MOVQ   ahead+80(FP), R9
 
 inputs:
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	PREFETCHT1   128(R9)
+	PREFETCHT1   192(R9)
+	ADDQ         $0x00000100, R9
 	VMOVUPS      (DI), Y8
 	VMOVUPS      (DI)(CX*1), Y9
 	VMOVUPS      (SI), Y10
@@ -86,75 +92,45 @@ inputs:
 	ADDQ         $0x00000080, DI
 	SUBQ         $0x20, R8
 	JNZ          inputs
+	MOVQ         R9, ahead+80(FP)
 	MOVQ         yRow+72(FP), SI
 	MOVQ         BX, DI
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPS       X0, X8, X0
-	VMOVHLPS     X0, X0, X8
-	VADDPS       X0, X8, X8
-	VMOVSHDUP    X8, X0
-	VADDSS       X0, X8, X8
-	VADDSS       (DI), X8, X8
-	VMOVSS       X8, (DI)
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y1
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VUNPCKLPD    Y2, Y0, Y1
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VXORPS       X0, X0, X0
+	VMOVLPS      (DI), X0, X0
+	VMOVHPS      (DI)(SI*1), X0, X0
+	VADDPS       X0, X1, X1
+	VMOVLPS      X1, (DI)
+	VMOVHPS      X1, (DI)(SI*1)
+	LEAQ         (DI)(SI*2), DI
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y0, Y1, Y1
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y1, Y0
+	VUNPCKHPD    Y2, Y1, Y1
+	VADDPS       Y0, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X1, X0, X1
-	VMOVHLPS     X1, X1, X0
 	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(DI), X0, X0
-	VMOVSS       X0, 4(DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X2, X0, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X2, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X3, X0, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X3, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(DI), X0, X0
-	VMOVSS       X0, 4(DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X4, X0, X4
-	VMOVHLPS     X4, X4, X0
-	VADDPS       X4, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	VEXTRACTF128 $0x01, Y5, X0
-	VADDPS       X5, X0, X5
-	VMOVHLPS     X5, X5, X0
-	VADDPS       X5, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(DI), X0, X0
-	VMOVSS       X0, 4(DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y6, X0
-	VADDPS       X6, X0, X6
-	VMOVHLPS     X6, X6, X0
-	VADDPS       X6, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPS       X7, X0, X7
-	VMOVHLPS     X7, X7, X0
-	VADDPS       X7, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(DI), X0, X0
-	VMOVSS       X0, 4(DI)
+	VXORPS       X1, X1, X1
+	VMOVLPS      (DI), X1, X1
+	VMOVHPS      (DI)(SI*1), X1, X1
+	VADDPS       X1, X0, X0
+	VMOVLPS      X0, (DI)
+	VMOVHPS      X0, (DI)(SI*1)
+	LEAQ         (DI)(SI*2), DI
 	ADDQ         $0x08, BX
 	ADDQ         CX, w+32(FP)
 	ADDQ         CX, w+32(FP)
@@ -163,12 +139,12 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot4x1Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, FMA3
-TEXT ·weightDot4x1Float32AVX2(SB), NOSPLIT, $0-80
+// func weightDot2x4Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightDot2x4Float32AVX2(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
-	LEAQ (AX)(AX*2), DX
+	LEAQ (CX)(CX*2), DX
 	MOVQ y+64(FP), BX
 
 outputs:
@@ -178,96 +154,127 @@ outputs:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
 	MOVQ   k+8(FP), R8
+	MOVQ   ahead+80(FP), R9
 
 inputs:
-	VMOVUPS      (DI), Y4
-	VMOVUPS      (SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      (SI)(AX*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (SI)(AX*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (SI)(DX*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      32(DI), Y4
-	VMOVUPS      32(SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(SI)(AX*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      32(SI)(AX*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(SI)(DX*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      64(DI), Y4
-	VMOVUPS      64(SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      64(SI)(AX*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      64(SI)(AX*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      64(SI)(DX*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      96(DI), Y4
-	VMOVUPS      96(SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      96(SI)(AX*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      96(SI)(AX*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      96(SI)(DX*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	PREFETCHT1   128(R9)
+	PREFETCHT1   192(R9)
+	PREFETCHT1   256(R9)
+	PREFETCHT1   320(R9)
+	PREFETCHT1   384(R9)
+	PREFETCHT1   448(R9)
+	ADDQ         $0x00000200, R9
+	VMOVUPS      (DI), Y8
+	VMOVUPS      (DI)(CX*1), Y9
+	VMOVUPS      (DI)(CX*2), Y10
+	VMOVUPS      (DI)(DX*1), Y11
+	VMOVUPS      (SI), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VMOVUPS      (SI)(AX*1), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VMOVUPS      32(DI), Y8
+	VMOVUPS      32(DI)(CX*1), Y9
+	VMOVUPS      32(DI)(CX*2), Y10
+	VMOVUPS      32(DI)(DX*1), Y11
+	VMOVUPS      32(SI), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VMOVUPS      32(SI)(AX*1), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VMOVUPS      64(DI), Y8
+	VMOVUPS      64(DI)(CX*1), Y9
+	VMOVUPS      64(DI)(CX*2), Y10
+	VMOVUPS      64(DI)(DX*1), Y11
+	VMOVUPS      64(SI), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VMOVUPS      64(SI)(AX*1), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VMOVUPS      96(DI), Y8
+	VMOVUPS      96(DI)(CX*1), Y9
+	VMOVUPS      96(DI)(CX*2), Y10
+	VMOVUPS      96(DI)(DX*1), Y11
+	VMOVUPS      96(SI), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VMOVUPS      96(SI)(AX*1), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
 	ADDQ         $0x00000080, SI
 	ADDQ         $0x00000080, DI
 	SUBQ         $0x20, R8
 	JNZ          inputs
+	MOVQ         R9, ahead+80(FP)
 	MOVQ         yRow+72(FP), SI
 	MOVQ         BX, DI
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X0, X4, X0
-	VMOVHLPS     X0, X0, X4
-	VADDPS       X0, X4, X4
-	VMOVSHDUP    X4, X0
-	VADDSS       X0, X4, X4
-	VADDSS       (DI), X4, X4
-	VMOVSS       X4, (DI)
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y1
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VUNPCKLPD    Y2, Y0, Y1
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VADDPS       (DI), X1, X1
+	VMOVUPS      X1, (DI)
 	ADDQ         SI, DI
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y0, Y1, Y1
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y1, Y0
+	VUNPCKHPD    Y2, Y1, Y1
+	VADDPS       Y0, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X1, X0, X1
-	VMOVHLPS     X1, X1, X0
 	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
+	VADDPS       (DI), X0, X0
+	VMOVUPS      X0, (DI)
 	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X2, X0, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X2, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X3, X0, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X3, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	ADDQ         $0x04, BX
+	ADDQ         $0x10, BX
 	ADDQ         CX, w+32(FP)
-	SUBQ         $0x01, n+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         CX, w+32(FP)
+	SUBQ         $0x04, n+0(FP)
 	JNZ          outputs
 	VZEROUPPER
 	RET
 
-// func weightDot1x4Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, FMA3
-TEXT ·weightDot1x4Float32AVX2(SB), NOSPLIT, $0-80
+// func weightDot1x4Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightDot1x4Float32AVX2(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), AX
 	LEAQ (AX)(AX*2), CX
@@ -281,8 +288,18 @@ outputs:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ   k+8(FP), DI
+	MOVQ   ahead+80(FP), R8
 
 inputs:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	PREFETCHT1   256(R8)
+	PREFETCHT1   320(R8)
+	PREFETCHT1   384(R8)
+	PREFETCHT1   448(R8)
+	ADDQ         $0x00000200, R8
 	VMOVUPS      (SI), Y4
 	VMOVUPS      (SI)(AX*1), Y5
 	VMOVUPS      (SI)(AX*2), Y6
@@ -323,40 +340,23 @@ inputs:
 	ADDQ         $0x00000080, SI
 	SUBQ         $0x20, DI
 	JNZ          inputs
+	MOVQ         R8, ahead+80(FP)
 	MOVQ         yRow+72(FP), BX
-	MOVQ         DX, BX
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X0, X4, X0
-	VMOVHLPS     X0, X0, X4
-	VADDPS       X0, X4, X4
-	VMOVSHDUP    X4, X0
-	VADDSS       X0, X4, X4
-	VADDSS       (BX), X4, X4
-	VMOVSS       X4, (BX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X1, X0, X1
-	VMOVHLPS     X1, X1, X0
-	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(BX), X0, X0
-	VMOVSS       X0, 4(BX)
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X2, X0, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X2, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       8(BX), X0, X0
-	VMOVSS       X0, 8(BX)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X3, X0, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X3, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       12(BX), X0, X0
-	VMOVSS       X0, 12(BX)
+	MOVQ         DX, SI
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y4, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y1
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VUNPCKLPD    Y2, Y0, Y1
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VADDPS       (SI), X1, X1
+	VMOVUPS      X1, (SI)
+	ADDQ         BX, SI
 	ADDQ         $0x10, DX
 	ADDQ         AX, w+32(FP)
 	ADDQ         AX, w+32(FP)
@@ -367,9 +367,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot1x1Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, FMA3
-TEXT ·weightDot1x1Float32AVX2(SB), NOSPLIT, $0-80
+// func weightDot1x1Float32AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weightDot1x1Float32AVX2(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), AX
 	MOVQ y+64(FP), CX
@@ -379,8 +379,12 @@ outputs:
 	MOVQ   w+32(FP), BX
 	VXORPS Y0, Y0, Y0
 	MOVQ   k+8(FP), SI
+	MOVQ   ahead+80(FP), DI
 
 inputs:
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	ADDQ         $0x00000080, DI
 	VMOVUPS      (BX), Y1
 	VMOVUPS      (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
@@ -397,6 +401,7 @@ inputs:
 	ADDQ         $0x00000080, BX
 	SUBQ         $0x20, SI
 	JNZ          inputs
+	MOVQ         DI, ahead+80(FP)
 	MOVQ         yRow+72(FP), DX
 	MOVQ         CX, DX
 	VEXTRACTF128 $0x01, Y0, X1
@@ -414,9 +419,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot4x2BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·weightDot4x2BFloat16AVX2(SB), NOSPLIT, $0-80
+// func weightDot4x2BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightDot4x2BFloat16AVX2(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
 	LEAQ (AX)(AX*2), DX
@@ -434,8 +439,12 @@ outputs:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ   k+8(FP), R8
+	MOVQ   ahead+80(FP), R9
 
 inputs:
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	ADDQ         $0x00000080, R9
 	VPMOVZXWD    (DI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VPMOVZXWD    (DI)(CX*1), Y9
@@ -504,75 +513,45 @@ inputs:
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x20, R8
 	JNZ          inputs
+	MOVQ         R9, ahead+80(FP)
 	MOVQ         yRow+72(FP), SI
 	MOVQ         BX, DI
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPS       X0, X8, X0
-	VMOVHLPS     X0, X0, X8
-	VADDPS       X0, X8, X8
-	VMOVSHDUP    X8, X0
-	VADDSS       X0, X8, X8
-	VADDSS       (DI), X8, X8
-	VMOVSS       X8, (DI)
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y1
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VUNPCKLPD    Y2, Y0, Y1
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VXORPS       X0, X0, X0
+	VMOVLPS      (DI), X0, X0
+	VMOVHPS      (DI)(SI*1), X0, X0
+	VADDPS       X0, X1, X1
+	VMOVLPS      X1, (DI)
+	VMOVHPS      X1, (DI)(SI*1)
+	LEAQ         (DI)(SI*2), DI
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y0, Y1, Y1
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y1, Y0
+	VUNPCKHPD    Y2, Y1, Y1
+	VADDPS       Y0, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X1, X0, X1
-	VMOVHLPS     X1, X1, X0
 	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(DI), X0, X0
-	VMOVSS       X0, 4(DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X2, X0, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X2, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X3, X0, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X3, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(DI), X0, X0
-	VMOVSS       X0, 4(DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X4, X0, X4
-	VMOVHLPS     X4, X4, X0
-	VADDPS       X4, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	VEXTRACTF128 $0x01, Y5, X0
-	VADDPS       X5, X0, X5
-	VMOVHLPS     X5, X5, X0
-	VADDPS       X5, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(DI), X0, X0
-	VMOVSS       X0, 4(DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y6, X0
-	VADDPS       X6, X0, X6
-	VMOVHLPS     X6, X6, X0
-	VADDPS       X6, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPS       X7, X0, X7
-	VMOVHLPS     X7, X7, X0
-	VADDPS       X7, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(DI), X0, X0
-	VMOVSS       X0, 4(DI)
+	VXORPS       X1, X1, X1
+	VMOVLPS      (DI), X1, X1
+	VMOVHPS      (DI)(SI*1), X1, X1
+	VADDPS       X1, X0, X0
+	VMOVLPS      X0, (DI)
+	VMOVHPS      X0, (DI)(SI*1)
+	LEAQ         (DI)(SI*2), DI
 	ADDQ         $0x08, BX
 	ADDQ         CX, w+32(FP)
 	ADDQ         CX, w+32(FP)
@@ -581,12 +560,12 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot4x1BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·weightDot4x1BFloat16AVX2(SB), NOSPLIT, $0-80
+// func weightDot2x4BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightDot2x4BFloat16AVX2(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
-	LEAQ (AX)(AX*2), DX
+	LEAQ (CX)(CX*2), DX
 	MOVQ y+64(FP), BX
 
 outputs:
@@ -596,100 +575,139 @@ outputs:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
 	MOVQ   k+8(FP), R8
+	MOVQ   ahead+80(FP), R9
 
 inputs:
-	VPMOVZXWD    (DI), Y4
-	VPSLLD       $0x10, Y4, Y4
-	VMOVUPS      (SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      (SI)(AX*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (SI)(AX*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (SI)(DX*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VPMOVZXWD    16(DI), Y4
-	VPSLLD       $0x10, Y4, Y4
-	VMOVUPS      32(SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(SI)(AX*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      32(SI)(AX*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(SI)(DX*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VPMOVZXWD    32(DI), Y4
-	VPSLLD       $0x10, Y4, Y4
-	VMOVUPS      64(SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      64(SI)(AX*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      64(SI)(AX*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      64(SI)(DX*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VPMOVZXWD    48(DI), Y4
-	VPSLLD       $0x10, Y4, Y4
-	VMOVUPS      96(SI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      96(SI)(AX*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      96(SI)(AX*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      96(SI)(DX*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	PREFETCHT1   128(R9)
+	PREFETCHT1   192(R9)
+	ADDQ         $0x00000100, R9
+	VPMOVZXWD    (DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VPMOVZXWD    (DI)(CX*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VPMOVZXWD    (DI)(CX*2), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VPMOVZXWD    (DI)(DX*1), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VMOVUPS      (SI), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VMOVUPS      (SI)(AX*1), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VPMOVZXWD    16(DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VPMOVZXWD    16(DI)(CX*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VPMOVZXWD    16(DI)(CX*2), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VPMOVZXWD    16(DI)(DX*1), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VMOVUPS      32(SI), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VMOVUPS      32(SI)(AX*1), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VPMOVZXWD    32(DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VPMOVZXWD    32(DI)(CX*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VPMOVZXWD    32(DI)(CX*2), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VPMOVZXWD    32(DI)(DX*1), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VMOVUPS      64(SI), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VMOVUPS      64(SI)(AX*1), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VPMOVZXWD    48(DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VPMOVZXWD    48(DI)(CX*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VPMOVZXWD    48(DI)(CX*2), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VPMOVZXWD    48(DI)(DX*1), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VMOVUPS      96(SI), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VMOVUPS      96(SI)(AX*1), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
 	ADDQ         $0x00000080, SI
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x20, R8
 	JNZ          inputs
+	MOVQ         R9, ahead+80(FP)
 	MOVQ         yRow+72(FP), SI
 	MOVQ         BX, DI
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X0, X4, X0
-	VMOVHLPS     X0, X0, X4
-	VADDPS       X0, X4, X4
-	VMOVSHDUP    X4, X0
-	VADDSS       X0, X4, X4
-	VADDSS       (DI), X4, X4
-	VMOVSS       X4, (DI)
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y1
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VUNPCKLPD    Y2, Y0, Y1
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VADDPS       (DI), X1, X1
+	VMOVUPS      X1, (DI)
 	ADDQ         SI, DI
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y0, Y1, Y1
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y1, Y0
+	VUNPCKHPD    Y2, Y1, Y1
+	VADDPS       Y0, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X1, X0, X1
-	VMOVHLPS     X1, X1, X0
 	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
+	VADDPS       (DI), X0, X0
+	VMOVUPS      X0, (DI)
 	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X2, X0, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X2, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X3, X0, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X3, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	ADDQ         $0x04, BX
+	ADDQ         $0x10, BX
 	ADDQ         CX, w+32(FP)
-	SUBQ         $0x01, n+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         CX, w+32(FP)
+	SUBQ         $0x04, n+0(FP)
 	JNZ          outputs
 	VZEROUPPER
 	RET
 
-// func weightDot1x4BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·weightDot1x4BFloat16AVX2(SB), NOSPLIT, $0-80
+// func weightDot1x4BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightDot1x4BFloat16AVX2(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), AX
 	LEAQ (AX)(AX*2), CX
@@ -703,8 +721,14 @@ outputs:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ   k+8(FP), DI
+	MOVQ   ahead+80(FP), R8
 
 inputs:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         $0x00000100, R8
 	VPMOVZXWD    (SI), Y4
 	VPSLLD       $0x10, Y4, Y4
 	VPMOVZXWD    (SI)(AX*1), Y5
@@ -761,40 +785,23 @@ inputs:
 	ADDQ         $0x00000040, SI
 	SUBQ         $0x20, DI
 	JNZ          inputs
+	MOVQ         R8, ahead+80(FP)
 	MOVQ         yRow+72(FP), BX
-	MOVQ         DX, BX
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X0, X4, X0
-	VMOVHLPS     X0, X0, X4
-	VADDPS       X0, X4, X4
-	VMOVSHDUP    X4, X0
-	VADDSS       X0, X4, X4
-	VADDSS       (BX), X4, X4
-	VMOVSS       X4, (BX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X1, X0, X1
-	VMOVHLPS     X1, X1, X0
-	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(BX), X0, X0
-	VMOVSS       X0, 4(BX)
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X2, X0, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X2, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       8(BX), X0, X0
-	VMOVSS       X0, 8(BX)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X3, X0, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X3, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       12(BX), X0, X0
-	VMOVSS       X0, 12(BX)
+	MOVQ         DX, SI
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y4, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y1
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VUNPCKLPD    Y2, Y0, Y1
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VADDPS       (SI), X1, X1
+	VMOVUPS      X1, (SI)
+	ADDQ         BX, SI
 	ADDQ         $0x10, DX
 	ADDQ         AX, w+32(FP)
 	ADDQ         AX, w+32(FP)
@@ -805,9 +812,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot1x1BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·weightDot1x1BFloat16AVX2(SB), NOSPLIT, $0-80
+// func weightDot1x1BFloat16AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightDot1x1BFloat16AVX2(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), AX
 	MOVQ y+64(FP), CX
@@ -817,8 +824,11 @@ outputs:
 	MOVQ   w+32(FP), BX
 	VXORPS Y0, Y0, Y0
 	MOVQ   k+8(FP), SI
+	MOVQ   ahead+80(FP), DI
 
 inputs:
+	PREFETCHT1   (DI)
+	ADDQ         $0x00000040, DI
 	VPMOVZXWD    (BX), Y1
 	VPSLLD       $0x10, Y1, Y1
 	VMOVUPS      (DX), Y2
@@ -839,6 +849,7 @@ inputs:
 	ADDQ         $0x00000040, BX
 	SUBQ         $0x20, SI
 	JNZ          inputs
+	MOVQ         DI, ahead+80(FP)
 	MOVQ         yRow+72(FP), DX
 	MOVQ         CX, DX
 	VEXTRACTF128 $0x01, Y0, X1
@@ -856,9 +867,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot4x2Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·weightDot4x2Float8AVX2(SB), NOSPLIT, $0-80
+// func weightDot4x2Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightDot4x2Float8AVX2(SB), NOSPLIT, $0-88
 	MOVQ         xRow+24(FP), AX
 	MOVQ         wRow+40(FP), CX
 	LEAQ         (AX)(AX*2), DX
@@ -880,8 +891,11 @@ outputs:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	MOVQ   k+8(FP), R9
+	MOVQ   ahead+80(FP), R10
 
 inputs:
+	PREFETCHT1   (R10)
+	ADDQ         $0x00000040, R10
 	VBROADCASTSS (R8), Y9
 	ADDQ         $0x04, R8
 	VPMOVSXBD    (DI), Y10
@@ -968,75 +982,45 @@ inputs:
 	ADDQ         $0x00000020, DI
 	SUBQ         $0x20, R9
 	JNZ          inputs
+	MOVQ         R10, ahead+80(FP)
 	MOVQ         yRow+72(FP), SI
 	MOVQ         BX, DI
-	VEXTRACTF128 $0x01, Y1, X9
-	VADDPS       X1, X9, X1
-	VMOVHLPS     X1, X1, X9
-	VADDPS       X1, X9, X9
-	VMOVSHDUP    X9, X1
-	VADDSS       X1, X9, X9
-	VADDSS       (DI), X9, X9
-	VMOVSS       X9, (DI)
+	VUNPCKLPS    Y2, Y1, Y9
+	VUNPCKHPS    Y2, Y1, Y1
+	VADDPS       Y9, Y1, Y1
+	VUNPCKLPS    Y4, Y3, Y2
+	VUNPCKHPS    Y4, Y3, Y3
+	VADDPS       Y2, Y3, Y3
+	VUNPCKLPD    Y3, Y1, Y2
+	VUNPCKHPD    Y3, Y1, Y1
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X1, X2, X2
+	VXORPS       X1, X1, X1
+	VMOVLPS      (DI), X1, X1
+	VMOVHPS      (DI)(SI*1), X1, X1
+	VADDPS       X1, X2, X2
+	VMOVLPS      X2, (DI)
+	VMOVHPS      X2, (DI)(SI*1)
+	LEAQ         (DI)(SI*2), DI
+	VUNPCKLPS    Y6, Y5, Y1
+	VUNPCKHPS    Y6, Y5, Y2
+	VADDPS       Y1, Y2, Y2
+	VUNPCKLPS    Y8, Y7, Y1
+	VUNPCKHPS    Y8, Y7, Y3
+	VADDPS       Y1, Y3, Y3
+	VUNPCKLPD    Y3, Y2, Y1
+	VUNPCKHPD    Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
-	VADDPS       X2, X1, X2
-	VMOVHLPS     X2, X2, X1
 	VADDPS       X2, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       4(DI), X1, X1
-	VMOVSS       X1, 4(DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y3, X1
-	VADDPS       X3, X1, X3
-	VMOVHLPS     X3, X3, X1
-	VADDPS       X3, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       (DI), X1, X1
-	VMOVSS       X1, (DI)
-	VEXTRACTF128 $0x01, Y4, X1
-	VADDPS       X4, X1, X4
-	VMOVHLPS     X4, X4, X1
-	VADDPS       X4, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       4(DI), X1, X1
-	VMOVSS       X1, 4(DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y5, X1
-	VADDPS       X5, X1, X5
-	VMOVHLPS     X5, X5, X1
-	VADDPS       X5, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       (DI), X1, X1
-	VMOVSS       X1, (DI)
-	VEXTRACTF128 $0x01, Y6, X1
-	VADDPS       X6, X1, X6
-	VMOVHLPS     X6, X6, X1
-	VADDPS       X6, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       4(DI), X1, X1
-	VMOVSS       X1, 4(DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y7, X1
-	VADDPS       X7, X1, X7
-	VMOVHLPS     X7, X7, X1
-	VADDPS       X7, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       (DI), X1, X1
-	VMOVSS       X1, (DI)
-	VEXTRACTF128 $0x01, Y8, X1
-	VADDPS       X8, X1, X8
-	VMOVHLPS     X8, X8, X1
-	VADDPS       X8, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       4(DI), X1, X1
-	VMOVSS       X1, 4(DI)
+	VXORPS       X2, X2, X2
+	VMOVLPS      (DI), X2, X2
+	VMOVHPS      (DI)(SI*1), X2, X2
+	VADDPS       X2, X1, X1
+	VMOVLPS      X1, (DI)
+	VMOVHPS      X1, (DI)(SI*1)
+	LEAQ         (DI)(SI*2), DI
 	ADDQ         $0x08, BX
 	ADDQ         CX, w+32(FP)
 	ADDQ         CX, w+32(FP)
@@ -1045,12 +1029,12 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot4x1Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·weightDot4x1Float8AVX2(SB), NOSPLIT, $0-80
+// func weightDot2x4Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightDot2x4Float8AVX2(SB), NOSPLIT, $0-88
 	MOVQ         xRow+24(FP), AX
 	MOVQ         wRow+40(FP), CX
-	LEAQ         (AX)(AX*2), DX
+	LEAQ         (CX)(CX*2), DX
 	MOVL         $0x87f00000, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
@@ -1064,110 +1048,171 @@ outputs:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
 	MOVQ   k+8(FP), R9
+	MOVQ   ahead+80(FP), R10
 
 inputs:
-	VBROADCASTSS (R8), Y5
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
+	VBROADCASTSS (R8), Y9
 	ADDQ         $0x04, R8
-	VPMOVSXBD    (DI), Y6
-	VPSLLD       $0x14, Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VMOVUPS      (SI), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VMOVUPS      (SI)(AX*1), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VMOVUPS      (SI)(AX*2), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VMOVUPS      (SI)(DX*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VPMOVSXBD    8(DI), Y6
-	VPSLLD       $0x14, Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VMOVUPS      32(SI), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VMOVUPS      32(SI)(AX*1), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VMOVUPS      32(SI)(AX*2), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VMOVUPS      32(SI)(DX*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VPMOVSXBD    16(DI), Y6
-	VPSLLD       $0x14, Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VMOVUPS      64(SI), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VMOVUPS      64(SI)(AX*1), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VMOVUPS      64(SI)(AX*2), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VMOVUPS      64(SI)(DX*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VPMOVSXBD    24(DI), Y6
-	VPSLLD       $0x14, Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VMOVUPS      96(SI), Y5
-	VFMADD231PS  Y6, Y5, Y1
-	VMOVUPS      96(SI)(AX*1), Y5
-	VFMADD231PS  Y6, Y5, Y2
-	VMOVUPS      96(SI)(AX*2), Y5
-	VFMADD231PS  Y6, Y5, Y3
-	VMOVUPS      96(SI)(DX*1), Y5
-	VFMADD231PS  Y6, Y5, Y4
+	VPMOVSXBD    (DI), Y10
+	VPSLLD       $0x14, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VMULPS       Y9, Y10, Y10
+	VPMOVSXBD    (DI)(CX*1), Y11
+	VPSLLD       $0x14, Y11, Y11
+	VPAND        Y0, Y11, Y11
+	VMULPS       Y9, Y11, Y11
+	VPMOVSXBD    (DI)(CX*2), Y12
+	VPSLLD       $0x14, Y12, Y12
+	VPAND        Y0, Y12, Y12
+	VMULPS       Y9, Y12, Y12
+	VPMOVSXBD    (DI)(DX*1), Y13
+	VPSLLD       $0x14, Y13, Y13
+	VPAND        Y0, Y13, Y13
+	VMULPS       Y9, Y13, Y13
+	VMOVUPS      (SI), Y14
+	VFMADD231PS  Y10, Y14, Y1
+	VFMADD231PS  Y11, Y14, Y2
+	VFMADD231PS  Y12, Y14, Y3
+	VFMADD231PS  Y13, Y14, Y4
+	VMOVUPS      (SI)(AX*1), Y14
+	VFMADD231PS  Y10, Y14, Y5
+	VFMADD231PS  Y11, Y14, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	VFMADD231PS  Y13, Y14, Y8
+	VPMOVSXBD    8(DI), Y10
+	VPSLLD       $0x14, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VMULPS       Y9, Y10, Y10
+	VPMOVSXBD    8(DI)(CX*1), Y11
+	VPSLLD       $0x14, Y11, Y11
+	VPAND        Y0, Y11, Y11
+	VMULPS       Y9, Y11, Y11
+	VPMOVSXBD    8(DI)(CX*2), Y12
+	VPSLLD       $0x14, Y12, Y12
+	VPAND        Y0, Y12, Y12
+	VMULPS       Y9, Y12, Y12
+	VPMOVSXBD    8(DI)(DX*1), Y13
+	VPSLLD       $0x14, Y13, Y13
+	VPAND        Y0, Y13, Y13
+	VMULPS       Y9, Y13, Y13
+	VMOVUPS      32(SI), Y14
+	VFMADD231PS  Y10, Y14, Y1
+	VFMADD231PS  Y11, Y14, Y2
+	VFMADD231PS  Y12, Y14, Y3
+	VFMADD231PS  Y13, Y14, Y4
+	VMOVUPS      32(SI)(AX*1), Y14
+	VFMADD231PS  Y10, Y14, Y5
+	VFMADD231PS  Y11, Y14, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	VFMADD231PS  Y13, Y14, Y8
+	VPMOVSXBD    16(DI), Y10
+	VPSLLD       $0x14, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VMULPS       Y9, Y10, Y10
+	VPMOVSXBD    16(DI)(CX*1), Y11
+	VPSLLD       $0x14, Y11, Y11
+	VPAND        Y0, Y11, Y11
+	VMULPS       Y9, Y11, Y11
+	VPMOVSXBD    16(DI)(CX*2), Y12
+	VPSLLD       $0x14, Y12, Y12
+	VPAND        Y0, Y12, Y12
+	VMULPS       Y9, Y12, Y12
+	VPMOVSXBD    16(DI)(DX*1), Y13
+	VPSLLD       $0x14, Y13, Y13
+	VPAND        Y0, Y13, Y13
+	VMULPS       Y9, Y13, Y13
+	VMOVUPS      64(SI), Y14
+	VFMADD231PS  Y10, Y14, Y1
+	VFMADD231PS  Y11, Y14, Y2
+	VFMADD231PS  Y12, Y14, Y3
+	VFMADD231PS  Y13, Y14, Y4
+	VMOVUPS      64(SI)(AX*1), Y14
+	VFMADD231PS  Y10, Y14, Y5
+	VFMADD231PS  Y11, Y14, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	VFMADD231PS  Y13, Y14, Y8
+	VPMOVSXBD    24(DI), Y10
+	VPSLLD       $0x14, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VMULPS       Y9, Y10, Y10
+	VPMOVSXBD    24(DI)(CX*1), Y11
+	VPSLLD       $0x14, Y11, Y11
+	VPAND        Y0, Y11, Y11
+	VMULPS       Y9, Y11, Y11
+	VPMOVSXBD    24(DI)(CX*2), Y12
+	VPSLLD       $0x14, Y12, Y12
+	VPAND        Y0, Y12, Y12
+	VMULPS       Y9, Y12, Y12
+	VPMOVSXBD    24(DI)(DX*1), Y13
+	VPSLLD       $0x14, Y13, Y13
+	VPAND        Y0, Y13, Y13
+	VMULPS       Y9, Y13, Y13
+	VMOVUPS      96(SI), Y9
+	VFMADD231PS  Y10, Y9, Y1
+	VFMADD231PS  Y11, Y9, Y2
+	VFMADD231PS  Y12, Y9, Y3
+	VFMADD231PS  Y13, Y9, Y4
+	VMOVUPS      96(SI)(AX*1), Y9
+	VFMADD231PS  Y10, Y9, Y5
+	VFMADD231PS  Y11, Y9, Y6
+	VFMADD231PS  Y12, Y9, Y7
+	VFMADD231PS  Y13, Y9, Y8
 	ADDQ         $0x00000080, SI
 	ADDQ         $0x00000020, DI
 	SUBQ         $0x20, R9
 	JNZ          inputs
+	MOVQ         R10, ahead+80(FP)
 	MOVQ         yRow+72(FP), SI
 	MOVQ         BX, DI
-	VEXTRACTF128 $0x01, Y1, X5
-	VADDPS       X1, X5, X1
-	VMOVHLPS     X1, X1, X5
-	VADDPS       X1, X5, X5
-	VMOVSHDUP    X5, X1
-	VADDSS       X1, X5, X5
-	VADDSS       (DI), X5, X5
-	VMOVSS       X5, (DI)
+	VUNPCKLPS    Y2, Y1, Y9
+	VUNPCKHPS    Y2, Y1, Y1
+	VADDPS       Y9, Y1, Y1
+	VUNPCKLPS    Y4, Y3, Y2
+	VUNPCKHPS    Y4, Y3, Y3
+	VADDPS       Y2, Y3, Y3
+	VUNPCKLPD    Y3, Y1, Y2
+	VUNPCKHPD    Y3, Y1, Y1
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X1, X2, X2
+	VADDPS       (DI), X2, X2
+	VMOVUPS      X2, (DI)
 	ADDQ         SI, DI
+	VUNPCKLPS    Y6, Y5, Y1
+	VUNPCKHPS    Y6, Y5, Y2
+	VADDPS       Y1, Y2, Y2
+	VUNPCKLPS    Y8, Y7, Y1
+	VUNPCKHPS    Y8, Y7, Y3
+	VADDPS       Y1, Y3, Y3
+	VUNPCKLPD    Y3, Y2, Y1
+	VUNPCKHPD    Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
-	VADDPS       X2, X1, X2
-	VMOVHLPS     X2, X2, X1
 	VADDPS       X2, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       (DI), X1, X1
-	VMOVSS       X1, (DI)
+	VADDPS       (DI), X1, X1
+	VMOVUPS      X1, (DI)
 	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y3, X1
-	VADDPS       X3, X1, X3
-	VMOVHLPS     X3, X3, X1
-	VADDPS       X3, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       (DI), X1, X1
-	VMOVSS       X1, (DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y4, X1
-	VADDPS       X4, X1, X4
-	VMOVHLPS     X4, X4, X1
-	VADDPS       X4, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       (DI), X1, X1
-	VMOVSS       X1, (DI)
-	ADDQ         $0x04, BX
+	ADDQ         $0x10, BX
 	ADDQ         CX, w+32(FP)
-	SUBQ         $0x01, n+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         CX, w+32(FP)
+	SUBQ         $0x04, n+0(FP)
 	JNZ          outputs
 	VZEROUPPER
 	RET
 
-// func weightDot1x4Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·weightDot1x4Float8AVX2(SB), NOSPLIT, $0-80
+// func weightDot1x4Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightDot1x4Float8AVX2(SB), NOSPLIT, $0-88
 	MOVQ         xRow+24(FP), AX
 	MOVQ         wRow+40(FP), AX
 	LEAQ         (AX)(AX*2), CX
@@ -1185,8 +1230,12 @@ outputs:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	MOVQ   k+8(FP), R8
+	MOVQ   ahead+80(FP), R9
 
 inputs:
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	ADDQ         $0x00000080, R9
 	VBROADCASTSS (DI), Y5
 	ADDQ         $0x04, DI
 	VPMOVSXBD    (SI), Y6
@@ -1277,40 +1326,23 @@ inputs:
 	ADDQ         $0x00000020, SI
 	SUBQ         $0x20, R8
 	JNZ          inputs
+	MOVQ         R9, ahead+80(FP)
 	MOVQ         yRow+72(FP), BX
-	MOVQ         DX, BX
-	VEXTRACTF128 $0x01, Y1, X5
-	VADDPS       X1, X5, X1
-	VMOVHLPS     X1, X1, X5
-	VADDPS       X1, X5, X5
-	VMOVSHDUP    X5, X1
-	VADDSS       X1, X5, X5
-	VADDSS       (BX), X5, X5
-	VMOVSS       X5, (BX)
-	VEXTRACTF128 $0x01, Y2, X1
-	VADDPS       X2, X1, X2
-	VMOVHLPS     X2, X2, X1
-	VADDPS       X2, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       4(BX), X1, X1
-	VMOVSS       X1, 4(BX)
-	VEXTRACTF128 $0x01, Y3, X1
-	VADDPS       X3, X1, X3
-	VMOVHLPS     X3, X3, X1
-	VADDPS       X3, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       8(BX), X1, X1
-	VMOVSS       X1, 8(BX)
-	VEXTRACTF128 $0x01, Y4, X1
-	VADDPS       X4, X1, X4
-	VMOVHLPS     X4, X4, X1
-	VADDPS       X4, X1, X1
-	VMOVSHDUP    X1, X2
-	VADDSS       X2, X1, X1
-	VADDSS       12(BX), X1, X1
-	VMOVSS       X1, 12(BX)
+	MOVQ         DX, SI
+	VUNPCKLPS    Y2, Y1, Y5
+	VUNPCKHPS    Y2, Y1, Y1
+	VADDPS       Y5, Y1, Y1
+	VUNPCKLPS    Y4, Y3, Y2
+	VUNPCKHPS    Y4, Y3, Y3
+	VADDPS       Y2, Y3, Y3
+	VUNPCKLPD    Y3, Y1, Y2
+	VUNPCKHPD    Y3, Y1, Y1
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X1, X2, X2
+	VADDPS       (SI), X2, X2
+	VMOVUPS      X2, (SI)
+	ADDQ         BX, SI
 	ADDQ         $0x10, DX
 	ADDQ         AX, w+32(FP)
 	ADDQ         AX, w+32(FP)
@@ -1321,9 +1353,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot1x1Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·weightDot1x1Float8AVX2(SB), NOSPLIT, $0-80
+// func weightDot1x1Float8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightDot1x1Float8AVX2(SB), NOSPLIT, $0-88
 	MOVQ         xRow+24(FP), AX
 	MOVQ         wRow+40(FP), AX
 	MOVL         $0x87f00000, CX
@@ -1337,8 +1369,11 @@ outputs:
 	MOVQ   scale+48(FP), SI
 	VXORPS Y1, Y1, Y1
 	MOVQ   k+8(FP), DI
+	MOVQ   ahead+80(FP), R8
 
 inputs:
+	PREFETCHT1   (R8)
+	ADDQ         $0x00000020, R8
 	VBROADCASTSS (SI), Y2
 	ADDQ         $0x04, SI
 	VPMOVSXBD    (BX), Y3
@@ -1369,6 +1404,7 @@ inputs:
 	ADDQ         $0x00000020, BX
 	SUBQ         $0x20, DI
 	JNZ          inputs
+	MOVQ         R8, ahead+80(FP)
 	MOVQ         yRow+72(FP), DX
 	MOVQ         CX, DX
 	VEXTRACTF128 $0x01, Y1, X2
@@ -1386,9 +1422,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot4x2Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, F16C, FMA3
-TEXT ·weightDot4x2Int8AVX2(SB), NOSPLIT, $0-80
+// func weightDot4x2Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·weightDot4x2Int8AVX2(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
 	LEAQ (AX)(AX*2), DX
@@ -1408,8 +1444,11 @@ outputs:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ   k+8(FP), R10
+	MOVQ   ahead+80(FP), R11
 
 inputs:
+	PREFETCHT1   (R11)
+	ADDQ         $0x00000040, R11
 	VPBROADCASTW (R9), X8
 	VCVTPH2PS    X8, Y8
 	VPBROADCASTW (R9)(BX*1), X9
@@ -1491,75 +1530,45 @@ inputs:
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x20, R10
 	JNZ          inputs
+	MOVQ         R11, ahead+80(FP)
 	MOVQ         yRow+72(FP), DI
 	MOVQ         SI, R8
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPS       X0, X8, X0
-	VMOVHLPS     X0, X0, X8
-	VADDPS       X0, X8, X8
-	VMOVSHDUP    X8, X0
-	VADDSS       X0, X8, X8
-	VADDSS       (R8), X8, X8
-	VMOVSS       X8, (R8)
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y1
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VUNPCKLPD    Y2, Y0, Y1
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VXORPS       X0, X0, X0
+	VMOVLPS      (R8), X0, X0
+	VMOVHPS      (R8)(DI*1), X0, X0
+	VADDPS       X0, X1, X1
+	VMOVLPS      X1, (R8)
+	VMOVHPS      X1, (R8)(DI*1)
+	LEAQ         (R8)(DI*2), R8
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y0, Y1, Y1
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y1, Y0
+	VUNPCKHPD    Y2, Y1, Y1
+	VADDPS       Y0, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X1, X0, X1
-	VMOVHLPS     X1, X1, X0
 	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(R8), X0, X0
-	VMOVSS       X0, 4(R8)
-	ADDQ         DI, R8
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X2, X0, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X2, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (R8), X0, X0
-	VMOVSS       X0, (R8)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X3, X0, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X3, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(R8), X0, X0
-	VMOVSS       X0, 4(R8)
-	ADDQ         DI, R8
-	VEXTRACTF128 $0x01, Y4, X0
-	VADDPS       X4, X0, X4
-	VMOVHLPS     X4, X4, X0
-	VADDPS       X4, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (R8), X0, X0
-	VMOVSS       X0, (R8)
-	VEXTRACTF128 $0x01, Y5, X0
-	VADDPS       X5, X0, X5
-	VMOVHLPS     X5, X5, X0
-	VADDPS       X5, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(R8), X0, X0
-	VMOVSS       X0, 4(R8)
-	ADDQ         DI, R8
-	VEXTRACTF128 $0x01, Y6, X0
-	VADDPS       X6, X0, X6
-	VMOVHLPS     X6, X6, X0
-	VADDPS       X6, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (R8), X0, X0
-	VMOVSS       X0, (R8)
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPS       X7, X0, X7
-	VMOVHLPS     X7, X7, X0
-	VADDPS       X7, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(R8), X0, X0
-	VMOVSS       X0, 4(R8)
+	VXORPS       X1, X1, X1
+	VMOVLPS      (R8), X1, X1
+	VMOVHPS      (R8)(DI*1), X1, X1
+	VADDPS       X1, X0, X0
+	VMOVLPS      X0, (R8)
+	VMOVHPS      X0, (R8)(DI*1)
+	LEAQ         (R8)(DI*2), R8
 	ADDQ         $0x08, SI
 	ADDQ         CX, w+32(FP)
 	ADDQ         CX, w+32(FP)
@@ -1570,125 +1579,184 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot4x1Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, F16C, FMA3
-TEXT ·weightDot4x1Int8AVX2(SB), NOSPLIT, $0-80
+// func weightDot2x4Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·weightDot2x4Int8AVX2(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
-	LEAQ (AX)(AX*2), DX
-	MOVQ y+64(FP), BX
+	LEAQ (CX)(CX*2), DX
+	MOVQ scaleRow+56(FP), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ y+64(FP), DI
 
 outputs:
-	MOVQ   x+16(FP), SI
-	MOVQ   w+32(FP), DI
-	MOVQ   scale+48(FP), R8
+	MOVQ   x+16(FP), R8
+	MOVQ   w+32(FP), R9
+	MOVQ   scale+48(FP), R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   k+8(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   k+8(FP), R11
+	MOVQ   ahead+80(FP), R12
 
 inputs:
-	VPBROADCASTW (R8), X4
-	VCVTPH2PS    X4, Y4
-	ADDQ         $0x02, R8
-	VPMOVSXBD    (DI), Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y4, Y5, Y5
-	VMOVUPS      (SI), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      (SI)(AX*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VMOVUPS      (SI)(AX*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVUPS      (SI)(DX*1), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VPMOVSXBD    8(DI), Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y4, Y5, Y5
-	VMOVUPS      32(SI), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(SI)(AX*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VMOVUPS      32(SI)(AX*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVUPS      32(SI)(DX*1), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VPMOVSXBD    16(DI), Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y4, Y5, Y5
-	VMOVUPS      64(SI), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      64(SI)(AX*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VMOVUPS      64(SI)(AX*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVUPS      64(SI)(DX*1), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VPMOVSXBD    24(DI), Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y4, Y5, Y5
-	VMOVUPS      96(SI), Y4
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVUPS      96(SI)(AX*1), Y4
-	VFMADD231PS  Y5, Y4, Y1
-	VMOVUPS      96(SI)(AX*2), Y4
-	VFMADD231PS  Y5, Y4, Y2
-	VMOVUPS      96(SI)(DX*1), Y4
-	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x00000020, DI
-	SUBQ         $0x20, R9
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         $0x00000080, R12
+	VPBROADCASTW (R10), X8
+	VCVTPH2PS    X8, Y8
+	VPBROADCASTW (R10)(BX*1), X9
+	VCVTPH2PS    X9, Y9
+	VPBROADCASTW (R10)(BX*2), X10
+	VCVTPH2PS    X10, Y10
+	VPBROADCASTW (R10)(SI*1), X11
+	VCVTPH2PS    X11, Y11
+	ADDQ         $0x02, R10
+	VPMOVSXBD    (R9), Y12
+	VCVTDQ2PS    Y12, Y12
+	VMULPS       Y8, Y12, Y12
+	VPMOVSXBD    (R9)(CX*1), Y13
+	VCVTDQ2PS    Y13, Y13
+	VMULPS       Y9, Y13, Y13
+	VPMOVSXBD    (R9)(CX*2), Y14
+	VCVTDQ2PS    Y14, Y14
+	VMULPS       Y10, Y14, Y14
+	VPMOVSXBD    (R9)(DX*1), Y15
+	VCVTDQ2PS    Y15, Y15
+	VMULPS       Y11, Y15, Y15
+	VMOVUPS      (R8), Y16
+	VFMADD231PS  Y12, Y16, Y0
+	VFMADD231PS  Y13, Y16, Y1
+	VFMADD231PS  Y14, Y16, Y2
+	VFMADD231PS  Y15, Y16, Y3
+	VMOVUPS      (R8)(AX*1), Y16
+	VFMADD231PS  Y12, Y16, Y4
+	VFMADD231PS  Y13, Y16, Y5
+	VFMADD231PS  Y14, Y16, Y6
+	VFMADD231PS  Y15, Y16, Y7
+	VPMOVSXBD    8(R9), Y12
+	VCVTDQ2PS    Y12, Y12
+	VMULPS       Y8, Y12, Y12
+	VPMOVSXBD    8(R9)(CX*1), Y13
+	VCVTDQ2PS    Y13, Y13
+	VMULPS       Y9, Y13, Y13
+	VPMOVSXBD    8(R9)(CX*2), Y14
+	VCVTDQ2PS    Y14, Y14
+	VMULPS       Y10, Y14, Y14
+	VPMOVSXBD    8(R9)(DX*1), Y15
+	VCVTDQ2PS    Y15, Y15
+	VMULPS       Y11, Y15, Y15
+	VMOVUPS      32(R8), Y16
+	VFMADD231PS  Y12, Y16, Y0
+	VFMADD231PS  Y13, Y16, Y1
+	VFMADD231PS  Y14, Y16, Y2
+	VFMADD231PS  Y15, Y16, Y3
+	VMOVUPS      32(R8)(AX*1), Y16
+	VFMADD231PS  Y12, Y16, Y4
+	VFMADD231PS  Y13, Y16, Y5
+	VFMADD231PS  Y14, Y16, Y6
+	VFMADD231PS  Y15, Y16, Y7
+	VPMOVSXBD    16(R9), Y12
+	VCVTDQ2PS    Y12, Y12
+	VMULPS       Y8, Y12, Y12
+	VPMOVSXBD    16(R9)(CX*1), Y13
+	VCVTDQ2PS    Y13, Y13
+	VMULPS       Y9, Y13, Y13
+	VPMOVSXBD    16(R9)(CX*2), Y14
+	VCVTDQ2PS    Y14, Y14
+	VMULPS       Y10, Y14, Y14
+	VPMOVSXBD    16(R9)(DX*1), Y15
+	VCVTDQ2PS    Y15, Y15
+	VMULPS       Y11, Y15, Y15
+	VMOVUPS      64(R8), Y16
+	VFMADD231PS  Y12, Y16, Y0
+	VFMADD231PS  Y13, Y16, Y1
+	VFMADD231PS  Y14, Y16, Y2
+	VFMADD231PS  Y15, Y16, Y3
+	VMOVUPS      64(R8)(AX*1), Y16
+	VFMADD231PS  Y12, Y16, Y4
+	VFMADD231PS  Y13, Y16, Y5
+	VFMADD231PS  Y14, Y16, Y6
+	VFMADD231PS  Y15, Y16, Y7
+	VPMOVSXBD    24(R9), Y12
+	VCVTDQ2PS    Y12, Y12
+	VMULPS       Y8, Y12, Y12
+	VPMOVSXBD    24(R9)(CX*1), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y9, Y8, Y8
+	VPMOVSXBD    24(R9)(CX*2), Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y10, Y9, Y9
+	VPMOVSXBD    24(R9)(DX*1), Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y11, Y10, Y10
+	VMOVUPS      96(R8), Y11
+	VFMADD231PS  Y12, Y11, Y0
+	VFMADD231PS  Y8, Y11, Y1
+	VFMADD231PS  Y9, Y11, Y2
+	VFMADD231PS  Y10, Y11, Y3
+	VMOVUPS      96(R8)(AX*1), Y11
+	VFMADD231PS  Y12, Y11, Y4
+	VFMADD231PS  Y8, Y11, Y5
+	VFMADD231PS  Y9, Y11, Y6
+	VFMADD231PS  Y10, Y11, Y7
+	ADDQ         $0x00000080, R8
+	ADDQ         $0x00000020, R9
+	SUBQ         $0x20, R11
 	JNZ          inputs
-	MOVQ         yRow+72(FP), SI
-	MOVQ         BX, DI
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X0, X4, X0
-	VMOVHLPS     X0, X0, X4
-	VADDPS       X0, X4, X4
-	VMOVSHDUP    X4, X0
-	VADDSS       X0, X4, X4
-	VADDSS       (DI), X4, X4
-	VMOVSS       X4, (DI)
-	ADDQ         SI, DI
+	MOVQ         R12, ahead+80(FP)
+	MOVQ         yRow+72(FP), R8
+	MOVQ         DI, R9
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y1
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VUNPCKLPD    Y2, Y0, Y1
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VADDPS       (R9), X1, X1
+	VMOVUPS      X1, (R9)
+	ADDQ         R8, R9
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y0, Y1, Y1
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y1, Y0
+	VUNPCKHPD    Y2, Y1, Y1
+	VADDPS       Y0, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X1, X0, X1
-	VMOVHLPS     X1, X1, X0
 	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X2, X0, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X2, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	ADDQ         SI, DI
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X3, X0, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X3, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (DI)
-	ADDQ         $0x04, BX
+	VADDPS       (R9), X0, X0
+	VMOVUPS      X0, (R9)
+	ADDQ         R8, R9
+	ADDQ         $0x10, DI
 	ADDQ         CX, w+32(FP)
-	MOVQ         scaleRow+56(FP), SI
-	ADDQ         SI, scale+48(FP)
-	SUBQ         $0x01, n+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         BX, scale+48(FP)
+	ADDQ         BX, scale+48(FP)
+	ADDQ         BX, scale+48(FP)
+	ADDQ         BX, scale+48(FP)
+	SUBQ         $0x04, n+0(FP)
 	JNZ          outputs
 	VZEROUPPER
 	RET
 
-// func weightDot1x4Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, F16C, FMA3
-TEXT ·weightDot1x4Int8AVX2(SB), NOSPLIT, $0-80
+// func weightDot1x4Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·weightDot1x4Int8AVX2(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), AX
 	LEAQ (AX)(AX*2), CX
@@ -1705,8 +1773,12 @@ outputs:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ   k+8(FP), R10
+	MOVQ   ahead+80(FP), R11
 
 inputs:
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         $0x00000080, R11
 	VPBROADCASTW (R9), X4
 	VCVTPH2PS    X4, Y4
 	VPBROADCASTW (R9)(DX*1), X5
@@ -1788,40 +1860,23 @@ inputs:
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x20, R10
 	JNZ          inputs
+	MOVQ         R11, ahead+80(FP)
 	MOVQ         yRow+72(FP), DI
-	MOVQ         SI, DI
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X0, X4, X0
-	VMOVHLPS     X0, X0, X4
-	VADDPS       X0, X4, X4
-	VMOVSHDUP    X4, X0
-	VADDSS       X0, X4, X4
-	VADDSS       (DI), X4, X4
-	VMOVSS       X4, (DI)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X1, X0, X1
-	VMOVHLPS     X1, X1, X0
-	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       4(DI), X0, X0
-	VMOVSS       X0, 4(DI)
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X2, X0, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X2, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       8(DI), X0, X0
-	VMOVSS       X0, 8(DI)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X3, X0, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X3, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VADDSS       12(DI), X0, X0
-	VMOVSS       X0, 12(DI)
+	MOVQ         SI, R8
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y4, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y1
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y2
+	VUNPCKLPD    Y2, Y0, Y1
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VADDPS       (R8), X1, X1
+	VMOVUPS      X1, (R8)
+	ADDQ         DI, R8
 	ADDQ         $0x10, SI
 	ADDQ         AX, w+32(FP)
 	ADDQ         AX, w+32(FP)
@@ -1836,9 +1891,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot1x1Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, F16C, FMA3
-TEXT ·weightDot1x1Int8AVX2(SB), NOSPLIT, $0-80
+// func weightDot1x1Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·weightDot1x1Int8AVX2(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), AX
 	MOVQ y+64(FP), CX
@@ -1849,8 +1904,11 @@ outputs:
 	MOVQ   scale+48(FP), SI
 	VXORPS Y0, Y0, Y0
 	MOVQ   k+8(FP), DI
+	MOVQ   ahead+80(FP), R8
 
 inputs:
+	PREFETCHT1   (R8)
+	ADDQ         $0x00000020, R8
 	VPBROADCASTW (SI), X1
 	VCVTPH2PS    X1, Y1
 	ADDQ         $0x02, SI
@@ -1878,6 +1936,7 @@ inputs:
 	ADDQ         $0x00000020, BX
 	SUBQ         $0x20, DI
 	JNZ          inputs
+	MOVQ         R8, ahead+80(FP)
 	MOVQ         yRow+72(FP), DX
 	MOVQ         CX, DX
 	VEXTRACTF128 $0x01, Y0, X1
@@ -2140,9 +2199,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func weightDot8x2Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot8x2Float32AVX512(SB), NOSPLIT, $0-80
+// func weightDot8x2Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot8x2Float32AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
 	LEAQ (AX)(AX*2), DX
@@ -2169,8 +2228,14 @@ outputs:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	MOVQ   k+8(FP), R9
+	MOVQ   ahead+80(FP), R10
 
 inputs:
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	PREFETCHT1    128(R10)
+	PREFETCHT1    192(R10)
+	ADDQ          $0x00000100, R10
 	VMOVUPS       (R8), Z16
 	VMOVUPS       (R8)(CX*1), Z17
 	VMOVUPS       (SI), Z18
@@ -2228,175 +2293,89 @@ inputs:
 	ADDQ          $0x00000080, R8
 	SUBQ          $0x20, R9
 	JNZ           inputs
+	MOVQ          R10, ahead+80(FP)
 	MOVQ          yRow+72(FP), SI
 	MOVQ          BX, DI
-	VEXTRACTF64X4 $0x01, Z0, Y16
-	VADDPS        Y0, Y16, Y16
+	VUNPCKLPS     Z1, Z0, Z16
+	VUNPCKHPS     Z1, Z0, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z3, Z2, Z16
+	VUNPCKHPS     Z3, Z2, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
+	VXORPS        X16, X16, X16
+	VMOVLPS       (DI), X16, X16
+	VMOVHPS       (DI)(SI*1), X16, X16
 	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z1, Y16
-	VADDPS        Y1, Y16, Y16
+	VMOVLPS       X17, (DI)
+	VMOVHPS       X17, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z5, Z4, Z16
+	VUNPCKHPS     Z5, Z4, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z7, Z6, Z16
+	VUNPCKHPS     Z7, Z6, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
+	VXORPS        X16, X16, X16
+	VMOVLPS       (DI), X16, X16
+	VMOVHPS       (DI)(SI*1), X16, X16
 	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z2, Y16
-	VADDPS        Y2, Y16, Y16
+	VMOVLPS       X17, (DI)
+	VMOVHPS       X17, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z9, Z8, Z16
+	VUNPCKHPS     Z9, Z8, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z11, Z10, Z16
+	VUNPCKHPS     Z11, Z10, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
+	VXORPS        X16, X16, X16
+	VMOVLPS       (DI), X16, X16
+	VMOVHPS       (DI)(SI*1), X16, X16
 	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z3, Y16
-	VADDPS        Y3, Y16, Y16
+	VMOVLPS       X17, (DI)
+	VMOVHPS       X17, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z13, Z12, Z16
+	VUNPCKHPS     Z13, Z12, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z15, Z14, Z16
+	VUNPCKHPS     Z15, Z14, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
+	VXORPS        X16, X16, X16
+	VMOVLPS       (DI), X16, X16
+	VMOVHPS       (DI)(SI*1), X16, X16
 	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z4, Y16
-	VADDPS        Y4, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z5, Y16
-	VADDPS        Y5, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z6, Y16
-	VADDPS        Y6, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z7, Y16
-	VADDPS        Y7, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z8, Y16
-	VADDPS        Y8, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z9, Y16
-	VADDPS        Y9, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z10, Y16
-	VADDPS        Y10, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z11, Y16
-	VADDPS        Y11, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z12, Y16
-	VADDPS        Y12, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z13, Y16
-	VADDPS        Y13, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z14, Y16
-	VADDPS        Y14, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z15, Y16
-	VADDPS        Y15, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
+	VMOVLPS       X17, (DI)
+	VMOVHPS       X17, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
 	ADDQ          $0x08, BX
 	ADDQ          CX, w+32(FP)
 	ADDQ          CX, w+32(FP)
@@ -2405,9 +2384,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot8x1Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot8x1Float32AVX512(SB), NOSPLIT, $0-80
+// func weightDot7x2Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot7x2Float32AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
 	LEAQ (AX)(AX*2), DX
@@ -2425,147 +2404,515 @@ outputs:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
 	MOVQ   k+8(FP), R9
+	MOVQ   ahead+80(FP), R10
 
 inputs:
-	VMOVUPS       (R8), Z8
-	VMOVUPS       (SI), Z9
-	VFMADD231PS   Z8, Z9, Z0
-	VMOVUPS       (SI)(AX*1), Z9
-	VFMADD231PS   Z8, Z9, Z1
-	VMOVUPS       (SI)(AX*2), Z9
-	VFMADD231PS   Z8, Z9, Z2
-	VMOVUPS       (SI)(DX*1), Z9
-	VFMADD231PS   Z8, Z9, Z3
-	VMOVUPS       (DI), Z9
-	VFMADD231PS   Z8, Z9, Z4
-	VMOVUPS       (DI)(AX*1), Z9
-	VFMADD231PS   Z8, Z9, Z5
-	VMOVUPS       (DI)(AX*2), Z9
-	VFMADD231PS   Z8, Z9, Z6
-	VMOVUPS       (DI)(DX*1), Z9
-	VFMADD231PS   Z8, Z9, Z7
-	VMOVUPS       64(R8), Z8
-	VMOVUPS       64(SI), Z9
-	VFMADD231PS   Z8, Z9, Z0
-	VMOVUPS       64(SI)(AX*1), Z9
-	VFMADD231PS   Z8, Z9, Z1
-	VMOVUPS       64(SI)(AX*2), Z9
-	VFMADD231PS   Z8, Z9, Z2
-	VMOVUPS       64(SI)(DX*1), Z9
-	VFMADD231PS   Z8, Z9, Z3
-	VMOVUPS       64(DI), Z9
-	VFMADD231PS   Z8, Z9, Z4
-	VMOVUPS       64(DI)(AX*1), Z9
-	VFMADD231PS   Z8, Z9, Z5
-	VMOVUPS       64(DI)(AX*2), Z9
-	VFMADD231PS   Z8, Z9, Z6
-	VMOVUPS       64(DI)(DX*1), Z9
-	VFMADD231PS   Z8, Z9, Z7
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	PREFETCHT1    128(R10)
+	PREFETCHT1    192(R10)
+	ADDQ          $0x00000100, R10
+	VMOVUPS       (R8), Z14
+	VMOVUPS       (R8)(CX*1), Z15
+	VMOVUPS       (SI), Z16
+	VFMADD231PS   Z14, Z16, Z0
+	VFMADD231PS   Z15, Z16, Z1
+	VMOVUPS       (SI)(AX*1), Z16
+	VFMADD231PS   Z14, Z16, Z2
+	VFMADD231PS   Z15, Z16, Z3
+	VMOVUPS       (SI)(AX*2), Z16
+	VFMADD231PS   Z14, Z16, Z4
+	VFMADD231PS   Z15, Z16, Z5
+	VMOVUPS       (SI)(DX*1), Z16
+	VFMADD231PS   Z14, Z16, Z6
+	VFMADD231PS   Z15, Z16, Z7
+	VMOVUPS       (DI), Z16
+	VFMADD231PS   Z14, Z16, Z8
+	VFMADD231PS   Z15, Z16, Z9
+	VMOVUPS       (DI)(AX*1), Z16
+	VFMADD231PS   Z14, Z16, Z10
+	VFMADD231PS   Z15, Z16, Z11
+	VMOVUPS       (DI)(AX*2), Z16
+	VFMADD231PS   Z14, Z16, Z12
+	VFMADD231PS   Z15, Z16, Z13
+	VMOVUPS       64(R8), Z14
+	VMOVUPS       64(R8)(CX*1), Z15
+	VMOVUPS       64(SI), Z16
+	VFMADD231PS   Z14, Z16, Z0
+	VFMADD231PS   Z15, Z16, Z1
+	VMOVUPS       64(SI)(AX*1), Z16
+	VFMADD231PS   Z14, Z16, Z2
+	VFMADD231PS   Z15, Z16, Z3
+	VMOVUPS       64(SI)(AX*2), Z16
+	VFMADD231PS   Z14, Z16, Z4
+	VFMADD231PS   Z15, Z16, Z5
+	VMOVUPS       64(SI)(DX*1), Z16
+	VFMADD231PS   Z14, Z16, Z6
+	VFMADD231PS   Z15, Z16, Z7
+	VMOVUPS       64(DI), Z16
+	VFMADD231PS   Z14, Z16, Z8
+	VFMADD231PS   Z15, Z16, Z9
+	VMOVUPS       64(DI)(AX*1), Z16
+	VFMADD231PS   Z14, Z16, Z10
+	VFMADD231PS   Z15, Z16, Z11
+	VMOVUPS       64(DI)(AX*2), Z16
+	VFMADD231PS   Z14, Z16, Z12
+	VFMADD231PS   Z15, Z16, Z13
 	ADDQ          $0x00000080, SI
 	ADDQ          $0x00000080, DI
 	ADDQ          $0x00000080, R8
 	SUBQ          $0x20, R9
 	JNZ           inputs
+	MOVQ          R10, ahead+80(FP)
 	MOVQ          yRow+72(FP), SI
 	MOVQ          BX, DI
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y0, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z1, Y8
-	VADDPS        Y1, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z2, Y8
-	VADDPS        Y2, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z3, Y8
-	VADDPS        Y3, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPS        Y4, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z5, Y8
-	VADDPS        Y5, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z6, Y8
-	VADDPS        Y6, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z7, Y8
-	VADDPS        Y7, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          $0x04, BX
+	VUNPCKLPS     Z1, Z0, Z14
+	VUNPCKHPS     Z1, Z0, Z15
+	VADDPS        Z14, Z15, Z15
+	VUNPCKLPS     Z3, Z2, Z14
+	VUNPCKHPS     Z3, Z2, Z16
+	VADDPS        Z14, Z16, Z16
+	VUNPCKLPD     Z16, Z15, Z14
+	VUNPCKHPD     Z16, Z15, Z15
+	VADDPS        Z14, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X15
+	VADDPS        X14, X15, X15
+	VXORPS        X14, X14, X14
+	VMOVLPS       (DI), X14, X14
+	VMOVHPS       (DI)(SI*1), X14, X14
+	VADDPS        X14, X15, X15
+	VMOVLPS       X15, (DI)
+	VMOVHPS       X15, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z5, Z4, Z14
+	VUNPCKHPS     Z5, Z4, Z15
+	VADDPS        Z14, Z15, Z15
+	VUNPCKLPS     Z7, Z6, Z14
+	VUNPCKHPS     Z7, Z6, Z16
+	VADDPS        Z14, Z16, Z16
+	VUNPCKLPD     Z16, Z15, Z14
+	VUNPCKHPD     Z16, Z15, Z15
+	VADDPS        Z14, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X15
+	VADDPS        X14, X15, X15
+	VXORPS        X14, X14, X14
+	VMOVLPS       (DI), X14, X14
+	VMOVHPS       (DI)(SI*1), X14, X14
+	VADDPS        X14, X15, X15
+	VMOVLPS       X15, (DI)
+	VMOVHPS       X15, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z9, Z8, Z14
+	VUNPCKHPS     Z9, Z8, Z15
+	VADDPS        Z14, Z15, Z15
+	VUNPCKLPS     Z11, Z10, Z14
+	VUNPCKHPS     Z11, Z10, Z16
+	VADDPS        Z14, Z16, Z16
+	VUNPCKLPD     Z16, Z15, Z14
+	VUNPCKHPD     Z16, Z15, Z15
+	VADDPS        Z14, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X15
+	VADDPS        X14, X15, X15
+	VXORPS        X14, X14, X14
+	VMOVLPS       (DI), X14, X14
+	VMOVHPS       (DI)(SI*1), X14, X14
+	VADDPS        X14, X15, X15
+	VMOVLPS       X15, (DI)
+	VMOVHPS       X15, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z13, Z12, Z14
+	VUNPCKHPS     Z13, Z12, Z15
+	VADDPS        Z14, Z15, Z15
+	VUNPCKLPS     Z13, Z12, Z14
+	VUNPCKHPS     Z13, Z12, Z16
+	VADDPS        Z14, Z16, Z16
+	VUNPCKLPD     Z16, Z15, Z14
+	VUNPCKHPD     Z16, Z15, Z15
+	VADDPS        Z14, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X15
+	VADDPS        X14, X15, X15
+	VXORPS        X14, X14, X14
+	VMOVLPS       (DI), X14, X14
+	VADDPS        X14, X15, X15
+	VMOVLPS       X15, (DI)
+	LEAQ          (DI)(SI*2), DI
+	ADDQ          $0x08, BX
 	ADDQ          CX, w+32(FP)
-	SUBQ          $0x01, n+0(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x02, n+0(FP)
 	JNZ           outputs
 	VZEROUPPER
 	RET
 
-// func weightDot4x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot4x4Float32AVX512(SB), NOSPLIT, $0-80
+// func weightDot6x2Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot6x2Float32AVX512(SB), NOSPLIT, $0-88
+	MOVQ xRow+24(FP), AX
+	MOVQ wRow+40(FP), CX
+	LEAQ (AX)(AX*2), DX
+	MOVQ y+64(FP), BX
+
+outputs:
+	MOVQ   x+16(FP), SI
+	LEAQ   (SI)(AX*4), DI
+	MOVQ   w+32(FP), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   k+8(FP), R9
+	MOVQ   ahead+80(FP), R10
+
+inputs:
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	PREFETCHT1    128(R10)
+	PREFETCHT1    192(R10)
+	ADDQ          $0x00000100, R10
+	VMOVUPS       (R8), Z12
+	VMOVUPS       (R8)(CX*1), Z13
+	VMOVUPS       (SI), Z14
+	VFMADD231PS   Z12, Z14, Z0
+	VFMADD231PS   Z13, Z14, Z1
+	VMOVUPS       (SI)(AX*1), Z14
+	VFMADD231PS   Z12, Z14, Z2
+	VFMADD231PS   Z13, Z14, Z3
+	VMOVUPS       (SI)(AX*2), Z14
+	VFMADD231PS   Z12, Z14, Z4
+	VFMADD231PS   Z13, Z14, Z5
+	VMOVUPS       (SI)(DX*1), Z14
+	VFMADD231PS   Z12, Z14, Z6
+	VFMADD231PS   Z13, Z14, Z7
+	VMOVUPS       (DI), Z14
+	VFMADD231PS   Z12, Z14, Z8
+	VFMADD231PS   Z13, Z14, Z9
+	VMOVUPS       (DI)(AX*1), Z14
+	VFMADD231PS   Z12, Z14, Z10
+	VFMADD231PS   Z13, Z14, Z11
+	VMOVUPS       64(R8), Z12
+	VMOVUPS       64(R8)(CX*1), Z13
+	VMOVUPS       64(SI), Z14
+	VFMADD231PS   Z12, Z14, Z0
+	VFMADD231PS   Z13, Z14, Z1
+	VMOVUPS       64(SI)(AX*1), Z14
+	VFMADD231PS   Z12, Z14, Z2
+	VFMADD231PS   Z13, Z14, Z3
+	VMOVUPS       64(SI)(AX*2), Z14
+	VFMADD231PS   Z12, Z14, Z4
+	VFMADD231PS   Z13, Z14, Z5
+	VMOVUPS       64(SI)(DX*1), Z14
+	VFMADD231PS   Z12, Z14, Z6
+	VFMADD231PS   Z13, Z14, Z7
+	VMOVUPS       64(DI), Z14
+	VFMADD231PS   Z12, Z14, Z8
+	VFMADD231PS   Z13, Z14, Z9
+	VMOVUPS       64(DI)(AX*1), Z14
+	VFMADD231PS   Z12, Z14, Z10
+	VFMADD231PS   Z13, Z14, Z11
+	ADDQ          $0x00000080, SI
+	ADDQ          $0x00000080, DI
+	ADDQ          $0x00000080, R8
+	SUBQ          $0x20, R9
+	JNZ           inputs
+	MOVQ          R10, ahead+80(FP)
+	MOVQ          yRow+72(FP), SI
+	MOVQ          BX, DI
+	VUNPCKLPS     Z1, Z0, Z12
+	VUNPCKHPS     Z1, Z0, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z3, Z2, Z12
+	VUNPCKHPS     Z3, Z2, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VXORPS        X12, X12, X12
+	VMOVLPS       (DI), X12, X12
+	VMOVHPS       (DI)(SI*1), X12, X12
+	VADDPS        X12, X13, X13
+	VMOVLPS       X13, (DI)
+	VMOVHPS       X13, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z5, Z4, Z12
+	VUNPCKHPS     Z5, Z4, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z7, Z6, Z12
+	VUNPCKHPS     Z7, Z6, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VXORPS        X12, X12, X12
+	VMOVLPS       (DI), X12, X12
+	VMOVHPS       (DI)(SI*1), X12, X12
+	VADDPS        X12, X13, X13
+	VMOVLPS       X13, (DI)
+	VMOVHPS       X13, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z9, Z8, Z12
+	VUNPCKHPS     Z9, Z8, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z11, Z10, Z12
+	VUNPCKHPS     Z11, Z10, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VXORPS        X12, X12, X12
+	VMOVLPS       (DI), X12, X12
+	VMOVHPS       (DI)(SI*1), X12, X12
+	VADDPS        X12, X13, X13
+	VMOVLPS       X13, (DI)
+	VMOVHPS       X13, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	ADDQ          $0x08, BX
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x02, n+0(FP)
+	JNZ           outputs
+	VZEROUPPER
+	RET
+
+// func weightDot5x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot5x4Float32AVX512(SB), NOSPLIT, $0-88
+	MOVQ xRow+24(FP), AX
+	MOVQ wRow+40(FP), CX
+	LEAQ (AX)(AX*2), DX
+	LEAQ (CX)(CX*2), BX
+	MOVQ y+64(FP), SI
+
+outputs:
+	MOVQ   x+16(FP), DI
+	LEAQ   (DI)(AX*4), R8
+	MOVQ   w+32(FP), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   k+8(FP), R10
+	MOVQ   ahead+80(FP), R11
+
+inputs:
+	PREFETCHT1    (R11)
+	PREFETCHT1    64(R11)
+	PREFETCHT1    128(R11)
+	PREFETCHT1    192(R11)
+	PREFETCHT1    256(R11)
+	PREFETCHT1    320(R11)
+	PREFETCHT1    384(R11)
+	PREFETCHT1    448(R11)
+	ADDQ          $0x00000200, R11
+	VMOVUPS       (R9), Z20
+	VMOVUPS       (R9)(CX*1), Z21
+	VMOVUPS       (R9)(CX*2), Z22
+	VMOVUPS       (R9)(BX*1), Z23
+	VMOVUPS       (DI), Z24
+	VFMADD231PS   Z20, Z24, Z0
+	VFMADD231PS   Z21, Z24, Z1
+	VFMADD231PS   Z22, Z24, Z2
+	VFMADD231PS   Z23, Z24, Z3
+	VMOVUPS       (DI)(AX*1), Z24
+	VFMADD231PS   Z20, Z24, Z4
+	VFMADD231PS   Z21, Z24, Z5
+	VFMADD231PS   Z22, Z24, Z6
+	VFMADD231PS   Z23, Z24, Z7
+	VMOVUPS       (DI)(AX*2), Z24
+	VFMADD231PS   Z20, Z24, Z8
+	VFMADD231PS   Z21, Z24, Z9
+	VFMADD231PS   Z22, Z24, Z10
+	VFMADD231PS   Z23, Z24, Z11
+	VMOVUPS       (DI)(DX*1), Z24
+	VFMADD231PS   Z20, Z24, Z12
+	VFMADD231PS   Z21, Z24, Z13
+	VFMADD231PS   Z22, Z24, Z14
+	VFMADD231PS   Z23, Z24, Z15
+	VMOVUPS       (R8), Z24
+	VFMADD231PS   Z20, Z24, Z16
+	VFMADD231PS   Z21, Z24, Z17
+	VFMADD231PS   Z22, Z24, Z18
+	VFMADD231PS   Z23, Z24, Z19
+	VMOVUPS       64(R9), Z20
+	VMOVUPS       64(R9)(CX*1), Z21
+	VMOVUPS       64(R9)(CX*2), Z22
+	VMOVUPS       64(R9)(BX*1), Z23
+	VMOVUPS       64(DI), Z24
+	VFMADD231PS   Z20, Z24, Z0
+	VFMADD231PS   Z21, Z24, Z1
+	VFMADD231PS   Z22, Z24, Z2
+	VFMADD231PS   Z23, Z24, Z3
+	VMOVUPS       64(DI)(AX*1), Z24
+	VFMADD231PS   Z20, Z24, Z4
+	VFMADD231PS   Z21, Z24, Z5
+	VFMADD231PS   Z22, Z24, Z6
+	VFMADD231PS   Z23, Z24, Z7
+	VMOVUPS       64(DI)(AX*2), Z24
+	VFMADD231PS   Z20, Z24, Z8
+	VFMADD231PS   Z21, Z24, Z9
+	VFMADD231PS   Z22, Z24, Z10
+	VFMADD231PS   Z23, Z24, Z11
+	VMOVUPS       64(DI)(DX*1), Z24
+	VFMADD231PS   Z20, Z24, Z12
+	VFMADD231PS   Z21, Z24, Z13
+	VFMADD231PS   Z22, Z24, Z14
+	VFMADD231PS   Z23, Z24, Z15
+	VMOVUPS       64(R8), Z24
+	VFMADD231PS   Z20, Z24, Z16
+	VFMADD231PS   Z21, Z24, Z17
+	VFMADD231PS   Z22, Z24, Z18
+	VFMADD231PS   Z23, Z24, Z19
+	ADDQ          $0x00000080, DI
+	ADDQ          $0x00000080, R8
+	ADDQ          $0x00000080, R9
+	SUBQ          $0x20, R10
+	JNZ           inputs
+	MOVQ          R11, ahead+80(FP)
+	MOVQ          yRow+72(FP), DI
+	MOVQ          SI, R8
+	VUNPCKLPS     Z1, Z0, Z20
+	VUNPCKHPS     Z1, Z0, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z3, Z2, Z20
+	VUNPCKHPS     Z3, Z2, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R8), X21, X21
+	VMOVUPS       X21, (R8)
+	ADDQ          DI, R8
+	VUNPCKLPS     Z5, Z4, Z20
+	VUNPCKHPS     Z5, Z4, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z7, Z6, Z20
+	VUNPCKHPS     Z7, Z6, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R8), X21, X21
+	VMOVUPS       X21, (R8)
+	ADDQ          DI, R8
+	VUNPCKLPS     Z9, Z8, Z20
+	VUNPCKHPS     Z9, Z8, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z11, Z10, Z20
+	VUNPCKHPS     Z11, Z10, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R8), X21, X21
+	VMOVUPS       X21, (R8)
+	ADDQ          DI, R8
+	VUNPCKLPS     Z13, Z12, Z20
+	VUNPCKHPS     Z13, Z12, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z15, Z14, Z20
+	VUNPCKHPS     Z15, Z14, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R8), X21, X21
+	VMOVUPS       X21, (R8)
+	ADDQ          DI, R8
+	VUNPCKLPS     Z17, Z16, Z20
+	VUNPCKHPS     Z17, Z16, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z19, Z18, Z20
+	VUNPCKHPS     Z19, Z18, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R8), X21, X21
+	VMOVUPS       X21, (R8)
+	ADDQ          DI, R8
+	ADDQ          $0x10, SI
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x04, n+0(FP)
+	JNZ           outputs
+	VZEROUPPER
+	RET
+
+// func weightDot4x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot4x4Float32AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
 	LEAQ (AX)(AX*2), DX
@@ -2592,8 +2939,18 @@ outputs:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	MOVQ   k+8(FP), R9
+	MOVQ   ahead+80(FP), R10
 
 inputs:
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	PREFETCHT1    128(R10)
+	PREFETCHT1    192(R10)
+	PREFETCHT1    256(R10)
+	PREFETCHT1    320(R10)
+	PREFETCHT1    384(R10)
+	PREFETCHT1    448(R10)
+	ADDQ          $0x00000200, R10
 	VMOVUPS       (R8), Z16
 	VMOVUPS       (R8)(CX*1), Z17
 	VMOVUPS       (R8)(CX*2), Z18
@@ -2646,171 +3003,73 @@ inputs:
 	ADDQ          $0x00000080, R8
 	SUBQ          $0x20, R9
 	JNZ           inputs
+	MOVQ          R10, ahead+80(FP)
 	MOVQ          yRow+72(FP), DI
 	MOVQ          SI, R8
-	VEXTRACTF64X4 $0x01, Z0, Y16
-	VADDPS        Y0, Y16, Y16
+	VUNPCKLPS     Z1, Z0, Z16
+	VUNPCKHPS     Z1, Z0, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z3, Z2, Z16
+	VUNPCKHPS     Z3, Z2, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z1, Y16
-	VADDPS        Y1, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	VEXTRACTF64X4 $0x01, Z2, Y16
-	VADDPS        Y2, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        8(R8), X17, X17
-	VMOVSS        X17, 8(R8)
-	VEXTRACTF64X4 $0x01, Z3, Y16
-	VADDPS        Y3, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        12(R8), X17, X17
-	VMOVSS        X17, 12(R8)
+	VADDPS        (R8), X17, X17
+	VMOVUPS       X17, (R8)
 	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z4, Y16
-	VADDPS        Y4, Y16, Y16
+	VUNPCKLPS     Z5, Z4, Z16
+	VUNPCKHPS     Z5, Z4, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z7, Z6, Z16
+	VUNPCKHPS     Z7, Z6, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z5, Y16
-	VADDPS        Y5, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	VEXTRACTF64X4 $0x01, Z6, Y16
-	VADDPS        Y6, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        8(R8), X17, X17
-	VMOVSS        X17, 8(R8)
-	VEXTRACTF64X4 $0x01, Z7, Y16
-	VADDPS        Y7, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        12(R8), X17, X17
-	VMOVSS        X17, 12(R8)
+	VADDPS        (R8), X17, X17
+	VMOVUPS       X17, (R8)
 	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z8, Y16
-	VADDPS        Y8, Y16, Y16
+	VUNPCKLPS     Z9, Z8, Z16
+	VUNPCKHPS     Z9, Z8, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z11, Z10, Z16
+	VUNPCKHPS     Z11, Z10, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z9, Y16
-	VADDPS        Y9, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	VEXTRACTF64X4 $0x01, Z10, Y16
-	VADDPS        Y10, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        8(R8), X17, X17
-	VMOVSS        X17, 8(R8)
-	VEXTRACTF64X4 $0x01, Z11, Y16
-	VADDPS        Y11, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        12(R8), X17, X17
-	VMOVSS        X17, 12(R8)
+	VADDPS        (R8), X17, X17
+	VMOVUPS       X17, (R8)
 	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z12, Y16
-	VADDPS        Y12, Y16, Y16
+	VUNPCKLPS     Z13, Z12, Z16
+	VUNPCKHPS     Z13, Z12, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z15, Z14, Z16
+	VUNPCKHPS     Z15, Z14, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z13, Y16
-	VADDPS        Y13, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	VEXTRACTF64X4 $0x01, Z14, Y16
-	VADDPS        Y14, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        8(R8), X17, X17
-	VMOVSS        X17, 8(R8)
-	VEXTRACTF64X4 $0x01, Z15, Y16
-	VADDPS        Y15, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        12(R8), X17, X17
-	VMOVSS        X17, 12(R8)
+	VADDPS        (R8), X17, X17
+	VMOVUPS       X17, (R8)
+	ADDQ          DI, R8
 	ADDQ          $0x10, SI
 	ADDQ          CX, w+32(FP)
 	ADDQ          CX, w+32(FP)
@@ -2821,12 +3080,12 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot4x1Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot4x1Float32AVX512(SB), NOSPLIT, $0-80
+// func weightDot3x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot3x4Float32AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
-	LEAQ (AX)(AX*2), DX
+	LEAQ (CX)(CX*2), DX
 	MOVQ y+64(FP), BX
 
 outputs:
@@ -2836,86 +3095,242 @@ outputs:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
 	MOVQ   k+8(FP), R8
+	MOVQ   ahead+80(FP), R9
 
 inputs:
-	VMOVUPS       (DI), Z4
-	VMOVUPS       (SI), Z5
-	VFMADD231PS   Z4, Z5, Z0
-	VMOVUPS       (SI)(AX*1), Z5
-	VFMADD231PS   Z4, Z5, Z1
-	VMOVUPS       (SI)(AX*2), Z5
-	VFMADD231PS   Z4, Z5, Z2
-	VMOVUPS       (SI)(DX*1), Z5
-	VFMADD231PS   Z4, Z5, Z3
-	VMOVUPS       64(DI), Z4
-	VMOVUPS       64(SI), Z5
-	VFMADD231PS   Z4, Z5, Z0
-	VMOVUPS       64(SI)(AX*1), Z5
-	VFMADD231PS   Z4, Z5, Z1
-	VMOVUPS       64(SI)(AX*2), Z5
-	VFMADD231PS   Z4, Z5, Z2
-	VMOVUPS       64(SI)(DX*1), Z5
-	VFMADD231PS   Z4, Z5, Z3
+	PREFETCHT1    (R9)
+	PREFETCHT1    64(R9)
+	PREFETCHT1    128(R9)
+	PREFETCHT1    192(R9)
+	PREFETCHT1    256(R9)
+	PREFETCHT1    320(R9)
+	PREFETCHT1    384(R9)
+	PREFETCHT1    448(R9)
+	ADDQ          $0x00000200, R9
+	VMOVUPS       (DI), Z12
+	VMOVUPS       (DI)(CX*1), Z13
+	VMOVUPS       (DI)(CX*2), Z14
+	VMOVUPS       (DI)(DX*1), Z15
+	VMOVUPS       (SI), Z16
+	VFMADD231PS   Z12, Z16, Z0
+	VFMADD231PS   Z13, Z16, Z1
+	VFMADD231PS   Z14, Z16, Z2
+	VFMADD231PS   Z15, Z16, Z3
+	VMOVUPS       (SI)(AX*1), Z16
+	VFMADD231PS   Z12, Z16, Z4
+	VFMADD231PS   Z13, Z16, Z5
+	VFMADD231PS   Z14, Z16, Z6
+	VFMADD231PS   Z15, Z16, Z7
+	VMOVUPS       (SI)(AX*2), Z16
+	VFMADD231PS   Z12, Z16, Z8
+	VFMADD231PS   Z13, Z16, Z9
+	VFMADD231PS   Z14, Z16, Z10
+	VFMADD231PS   Z15, Z16, Z11
+	VMOVUPS       64(DI), Z12
+	VMOVUPS       64(DI)(CX*1), Z13
+	VMOVUPS       64(DI)(CX*2), Z14
+	VMOVUPS       64(DI)(DX*1), Z15
+	VMOVUPS       64(SI), Z16
+	VFMADD231PS   Z12, Z16, Z0
+	VFMADD231PS   Z13, Z16, Z1
+	VFMADD231PS   Z14, Z16, Z2
+	VFMADD231PS   Z15, Z16, Z3
+	VMOVUPS       64(SI)(AX*1), Z16
+	VFMADD231PS   Z12, Z16, Z4
+	VFMADD231PS   Z13, Z16, Z5
+	VFMADD231PS   Z14, Z16, Z6
+	VFMADD231PS   Z15, Z16, Z7
+	VMOVUPS       64(SI)(AX*2), Z16
+	VFMADD231PS   Z12, Z16, Z8
+	VFMADD231PS   Z13, Z16, Z9
+	VFMADD231PS   Z14, Z16, Z10
+	VFMADD231PS   Z15, Z16, Z11
 	ADDQ          $0x00000080, SI
 	ADDQ          $0x00000080, DI
 	SUBQ          $0x20, R8
 	JNZ           inputs
+	MOVQ          R9, ahead+80(FP)
 	MOVQ          yRow+72(FP), SI
 	MOVQ          BX, DI
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VADDPS        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
+	VUNPCKLPS     Z1, Z0, Z12
+	VUNPCKHPS     Z1, Z0, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z3, Z2, Z12
+	VUNPCKHPS     Z3, Z2, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VADDPS        (DI), X13, X13
+	VMOVUPS       X13, (DI)
 	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPS        Y1, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
+	VUNPCKLPS     Z5, Z4, Z12
+	VUNPCKHPS     Z5, Z4, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z7, Z6, Z12
+	VUNPCKHPS     Z7, Z6, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VADDPS        (DI), X13, X13
+	VMOVUPS       X13, (DI)
 	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VADDPS        Y2, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
+	VUNPCKLPS     Z9, Z8, Z12
+	VUNPCKHPS     Z9, Z8, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z11, Z10, Z12
+	VUNPCKHPS     Z11, Z10, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VADDPS        (DI), X13, X13
+	VMOVUPS       X13, (DI)
 	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPS        Y3, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
-	ADDQ          $0x04, BX
+	ADDQ          $0x10, BX
 	ADDQ          CX, w+32(FP)
-	SUBQ          $0x01, n+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x04, n+0(FP)
 	JNZ           outputs
 	VZEROUPPER
 	RET
 
-// func weightDot1x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot1x4Float32AVX512(SB), NOSPLIT, $0-80
+// func weightDot2x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot2x4Float32AVX512(SB), NOSPLIT, $0-88
+	MOVQ xRow+24(FP), AX
+	MOVQ wRow+40(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ y+64(FP), BX
+
+outputs:
+	MOVQ   x+16(FP), SI
+	MOVQ   w+32(FP), DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   k+8(FP), R8
+	MOVQ   ahead+80(FP), R9
+
+inputs:
+	PREFETCHT1    (R9)
+	PREFETCHT1    64(R9)
+	PREFETCHT1    128(R9)
+	PREFETCHT1    192(R9)
+	PREFETCHT1    256(R9)
+	PREFETCHT1    320(R9)
+	PREFETCHT1    384(R9)
+	PREFETCHT1    448(R9)
+	ADDQ          $0x00000200, R9
+	VMOVUPS       (DI), Z8
+	VMOVUPS       (DI)(CX*1), Z9
+	VMOVUPS       (DI)(CX*2), Z10
+	VMOVUPS       (DI)(DX*1), Z11
+	VMOVUPS       (SI), Z12
+	VFMADD231PS   Z8, Z12, Z0
+	VFMADD231PS   Z9, Z12, Z1
+	VFMADD231PS   Z10, Z12, Z2
+	VFMADD231PS   Z11, Z12, Z3
+	VMOVUPS       (SI)(AX*1), Z12
+	VFMADD231PS   Z8, Z12, Z4
+	VFMADD231PS   Z9, Z12, Z5
+	VFMADD231PS   Z10, Z12, Z6
+	VFMADD231PS   Z11, Z12, Z7
+	VMOVUPS       64(DI), Z8
+	VMOVUPS       64(DI)(CX*1), Z9
+	VMOVUPS       64(DI)(CX*2), Z10
+	VMOVUPS       64(DI)(DX*1), Z11
+	VMOVUPS       64(SI), Z12
+	VFMADD231PS   Z8, Z12, Z0
+	VFMADD231PS   Z9, Z12, Z1
+	VFMADD231PS   Z10, Z12, Z2
+	VFMADD231PS   Z11, Z12, Z3
+	VMOVUPS       64(SI)(AX*1), Z12
+	VFMADD231PS   Z8, Z12, Z4
+	VFMADD231PS   Z9, Z12, Z5
+	VFMADD231PS   Z10, Z12, Z6
+	VFMADD231PS   Z11, Z12, Z7
+	ADDQ          $0x00000080, SI
+	ADDQ          $0x00000080, DI
+	SUBQ          $0x20, R8
+	JNZ           inputs
+	MOVQ          R9, ahead+80(FP)
+	MOVQ          yRow+72(FP), SI
+	MOVQ          BX, DI
+	VUNPCKLPS     Z1, Z0, Z8
+	VUNPCKHPS     Z1, Z0, Z9
+	VADDPS        Z8, Z9, Z9
+	VUNPCKLPS     Z3, Z2, Z8
+	VUNPCKHPS     Z3, Z2, Z10
+	VADDPS        Z8, Z10, Z10
+	VUNPCKLPD     Z10, Z9, Z8
+	VUNPCKHPD     Z10, Z9, Z9
+	VADDPS        Z8, Z9, Z9
+	VEXTRACTF64X4 $0x01, Z9, Y8
+	VADDPS        Y9, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X9
+	VADDPS        X8, X9, X9
+	VADDPS        (DI), X9, X9
+	VMOVUPS       X9, (DI)
+	ADDQ          SI, DI
+	VUNPCKLPS     Z5, Z4, Z8
+	VUNPCKHPS     Z5, Z4, Z9
+	VADDPS        Z8, Z9, Z9
+	VUNPCKLPS     Z7, Z6, Z8
+	VUNPCKHPS     Z7, Z6, Z10
+	VADDPS        Z8, Z10, Z10
+	VUNPCKLPD     Z10, Z9, Z8
+	VUNPCKHPD     Z10, Z9, Z9
+	VADDPS        Z8, Z9, Z9
+	VEXTRACTF64X4 $0x01, Z9, Y8
+	VADDPS        Y9, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X9
+	VADDPS        X8, X9, X9
+	VADDPS        (DI), X9, X9
+	VMOVUPS       X9, (DI)
+	ADDQ          SI, DI
+	ADDQ          $0x10, BX
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x04, n+0(FP)
+	JNZ           outputs
+	VZEROUPPER
+	RET
+
+// func weightDot1x4Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot1x4Float32AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), AX
 	LEAQ (AX)(AX*2), CX
@@ -2929,8 +3344,18 @@ outputs:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ   k+8(FP), DI
+	MOVQ   ahead+80(FP), R8
 
 inputs:
+	PREFETCHT1    (R8)
+	PREFETCHT1    64(R8)
+	PREFETCHT1    128(R8)
+	PREFETCHT1    192(R8)
+	PREFETCHT1    256(R8)
+	PREFETCHT1    320(R8)
+	PREFETCHT1    384(R8)
+	PREFETCHT1    448(R8)
+	ADDQ          $0x00000200, R8
 	VMOVUPS       (SI), Z4
 	VMOVUPS       (SI)(AX*1), Z5
 	VMOVUPS       (SI)(AX*2), Z6
@@ -2953,48 +3378,25 @@ inputs:
 	ADDQ          $0x00000080, SI
 	SUBQ          $0x20, DI
 	JNZ           inputs
+	MOVQ          R8, ahead+80(FP)
 	MOVQ          yRow+72(FP), BX
-	MOVQ          DX, BX
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VADDPS        Y0, Y4, Y4
+	MOVQ          DX, SI
+	VUNPCKLPS     Z1, Z0, Z4
+	VUNPCKHPS     Z1, Z0, Z5
+	VADDPS        Z4, Z5, Z5
+	VUNPCKLPS     Z3, Z2, Z4
+	VUNPCKHPS     Z3, Z2, Z6
+	VADDPS        Z4, Z6, Z6
+	VUNPCKLPD     Z6, Z5, Z4
+	VUNPCKHPD     Z6, Z5, Z5
+	VADDPS        Z4, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y4
+	VADDPS        Y5, Y4, Y4
 	VEXTRACTF32X4 $0x01, Y4, X5
 	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (BX), X5, X5
-	VMOVSS        X5, (BX)
-	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPS        Y1, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        4(BX), X5, X5
-	VMOVSS        X5, 4(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VADDPS        Y2, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        8(BX), X5, X5
-	VMOVSS        X5, 8(BX)
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPS        Y3, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        12(BX), X5, X5
-	VMOVSS        X5, 12(BX)
+	VADDPS        (SI), X5, X5
+	VMOVUPS       X5, (SI)
+	ADDQ          BX, SI
 	ADDQ          $0x10, DX
 	ADDQ          AX, w+32(FP)
 	ADDQ          AX, w+32(FP)
@@ -3005,9 +3407,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot1x1Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot1x1Float32AVX512(SB), NOSPLIT, $0-80
+// func weightDot1x1Float32AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot1x1Float32AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), AX
 	MOVQ y+64(FP), CX
@@ -3017,8 +3419,12 @@ outputs:
 	MOVQ   w+32(FP), BX
 	VPXORD Z0, Z0, Z0
 	MOVQ   k+8(FP), SI
+	MOVQ   ahead+80(FP), DI
 
 inputs:
+	PREFETCHT1    (DI)
+	PREFETCHT1    64(DI)
+	ADDQ          $0x00000080, DI
 	VMOVUPS       (BX), Z1
 	VMOVUPS       (DX), Z2
 	VFMADD231PS   Z1, Z2, Z0
@@ -3029,6 +3435,7 @@ inputs:
 	ADDQ          $0x00000080, BX
 	SUBQ          $0x20, SI
 	JNZ           inputs
+	MOVQ          DI, ahead+80(FP)
 	MOVQ          yRow+72(FP), DX
 	MOVQ          CX, DX
 	VEXTRACTF64X4 $0x01, Z0, Y1
@@ -3048,9 +3455,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot8x2BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot8x2BFloat16AVX512(SB), NOSPLIT, $0-80
+// func weightDot8x2BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot8x2BFloat16AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
 	LEAQ (AX)(AX*2), DX
@@ -3077,8 +3484,12 @@ outputs:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	MOVQ   k+8(FP), R9
+	MOVQ   ahead+80(FP), R10
 
 inputs:
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
 	VPMOVZXWD     (R8), Z16
 	VPSLLD        $0x10, Z16, Z16
 	VPMOVZXWD     (R8)(CX*1), Z17
@@ -3140,175 +3551,89 @@ inputs:
 	ADDQ          $0x00000040, R8
 	SUBQ          $0x20, R9
 	JNZ           inputs
+	MOVQ          R10, ahead+80(FP)
 	MOVQ          yRow+72(FP), SI
 	MOVQ          BX, DI
-	VEXTRACTF64X4 $0x01, Z0, Y16
-	VADDPS        Y0, Y16, Y16
+	VUNPCKLPS     Z1, Z0, Z16
+	VUNPCKHPS     Z1, Z0, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z3, Z2, Z16
+	VUNPCKHPS     Z3, Z2, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
+	VXORPS        X16, X16, X16
+	VMOVLPS       (DI), X16, X16
+	VMOVHPS       (DI)(SI*1), X16, X16
 	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z1, Y16
-	VADDPS        Y1, Y16, Y16
+	VMOVLPS       X17, (DI)
+	VMOVHPS       X17, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z5, Z4, Z16
+	VUNPCKHPS     Z5, Z4, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z7, Z6, Z16
+	VUNPCKHPS     Z7, Z6, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
+	VXORPS        X16, X16, X16
+	VMOVLPS       (DI), X16, X16
+	VMOVHPS       (DI)(SI*1), X16, X16
 	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z2, Y16
-	VADDPS        Y2, Y16, Y16
+	VMOVLPS       X17, (DI)
+	VMOVHPS       X17, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z9, Z8, Z16
+	VUNPCKHPS     Z9, Z8, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z11, Z10, Z16
+	VUNPCKHPS     Z11, Z10, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
+	VXORPS        X16, X16, X16
+	VMOVLPS       (DI), X16, X16
+	VMOVHPS       (DI)(SI*1), X16, X16
 	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z3, Y16
-	VADDPS        Y3, Y16, Y16
+	VMOVLPS       X17, (DI)
+	VMOVHPS       X17, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z13, Z12, Z16
+	VUNPCKHPS     Z13, Z12, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z15, Z14, Z16
+	VUNPCKHPS     Z15, Z14, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
+	VXORPS        X16, X16, X16
+	VMOVLPS       (DI), X16, X16
+	VMOVHPS       (DI)(SI*1), X16, X16
 	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z4, Y16
-	VADDPS        Y4, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z5, Y16
-	VADDPS        Y5, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z6, Y16
-	VADDPS        Y6, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z7, Y16
-	VADDPS        Y7, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z8, Y16
-	VADDPS        Y8, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z9, Y16
-	VADDPS        Y9, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z10, Y16
-	VADDPS        Y10, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z11, Y16
-	VADDPS        Y11, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z12, Y16
-	VADDPS        Y12, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z13, Y16
-	VADDPS        Y13, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z14, Y16
-	VADDPS        Y14, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (DI), X17, X17
-	VMOVSS        X17, (DI)
-	VEXTRACTF64X4 $0x01, Z15, Y16
-	VADDPS        Y15, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(DI), X17, X17
-	VMOVSS        X17, 4(DI)
+	VMOVLPS       X17, (DI)
+	VMOVHPS       X17, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
 	ADDQ          $0x08, BX
 	ADDQ          CX, w+32(FP)
 	ADDQ          CX, w+32(FP)
@@ -3317,9 +3642,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot8x1BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot8x1BFloat16AVX512(SB), NOSPLIT, $0-80
+// func weightDot7x2BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot7x2BFloat16AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
 	LEAQ (AX)(AX*2), DX
@@ -3337,149 +3662,523 @@ outputs:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
 	MOVQ   k+8(FP), R9
+	MOVQ   ahead+80(FP), R10
 
 inputs:
-	VPMOVZXWD     (R8), Z8
-	VPSLLD        $0x10, Z8, Z8
-	VMOVUPS       (SI), Z9
-	VFMADD231PS   Z8, Z9, Z0
-	VMOVUPS       (SI)(AX*1), Z9
-	VFMADD231PS   Z8, Z9, Z1
-	VMOVUPS       (SI)(AX*2), Z9
-	VFMADD231PS   Z8, Z9, Z2
-	VMOVUPS       (SI)(DX*1), Z9
-	VFMADD231PS   Z8, Z9, Z3
-	VMOVUPS       (DI), Z9
-	VFMADD231PS   Z8, Z9, Z4
-	VMOVUPS       (DI)(AX*1), Z9
-	VFMADD231PS   Z8, Z9, Z5
-	VMOVUPS       (DI)(AX*2), Z9
-	VFMADD231PS   Z8, Z9, Z6
-	VMOVUPS       (DI)(DX*1), Z9
-	VFMADD231PS   Z8, Z9, Z7
-	VPMOVZXWD     32(R8), Z8
-	VPSLLD        $0x10, Z8, Z8
-	VMOVUPS       64(SI), Z9
-	VFMADD231PS   Z8, Z9, Z0
-	VMOVUPS       64(SI)(AX*1), Z9
-	VFMADD231PS   Z8, Z9, Z1
-	VMOVUPS       64(SI)(AX*2), Z9
-	VFMADD231PS   Z8, Z9, Z2
-	VMOVUPS       64(SI)(DX*1), Z9
-	VFMADD231PS   Z8, Z9, Z3
-	VMOVUPS       64(DI), Z9
-	VFMADD231PS   Z8, Z9, Z4
-	VMOVUPS       64(DI)(AX*1), Z9
-	VFMADD231PS   Z8, Z9, Z5
-	VMOVUPS       64(DI)(AX*2), Z9
-	VFMADD231PS   Z8, Z9, Z6
-	VMOVUPS       64(DI)(DX*1), Z9
-	VFMADD231PS   Z8, Z9, Z7
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
+	VPMOVZXWD     (R8), Z14
+	VPSLLD        $0x10, Z14, Z14
+	VPMOVZXWD     (R8)(CX*1), Z15
+	VPSLLD        $0x10, Z15, Z15
+	VMOVUPS       (SI), Z16
+	VFMADD231PS   Z14, Z16, Z0
+	VFMADD231PS   Z15, Z16, Z1
+	VMOVUPS       (SI)(AX*1), Z16
+	VFMADD231PS   Z14, Z16, Z2
+	VFMADD231PS   Z15, Z16, Z3
+	VMOVUPS       (SI)(AX*2), Z16
+	VFMADD231PS   Z14, Z16, Z4
+	VFMADD231PS   Z15, Z16, Z5
+	VMOVUPS       (SI)(DX*1), Z16
+	VFMADD231PS   Z14, Z16, Z6
+	VFMADD231PS   Z15, Z16, Z7
+	VMOVUPS       (DI), Z16
+	VFMADD231PS   Z14, Z16, Z8
+	VFMADD231PS   Z15, Z16, Z9
+	VMOVUPS       (DI)(AX*1), Z16
+	VFMADD231PS   Z14, Z16, Z10
+	VFMADD231PS   Z15, Z16, Z11
+	VMOVUPS       (DI)(AX*2), Z16
+	VFMADD231PS   Z14, Z16, Z12
+	VFMADD231PS   Z15, Z16, Z13
+	VPMOVZXWD     32(R8), Z14
+	VPSLLD        $0x10, Z14, Z14
+	VPMOVZXWD     32(R8)(CX*1), Z15
+	VPSLLD        $0x10, Z15, Z15
+	VMOVUPS       64(SI), Z16
+	VFMADD231PS   Z14, Z16, Z0
+	VFMADD231PS   Z15, Z16, Z1
+	VMOVUPS       64(SI)(AX*1), Z16
+	VFMADD231PS   Z14, Z16, Z2
+	VFMADD231PS   Z15, Z16, Z3
+	VMOVUPS       64(SI)(AX*2), Z16
+	VFMADD231PS   Z14, Z16, Z4
+	VFMADD231PS   Z15, Z16, Z5
+	VMOVUPS       64(SI)(DX*1), Z16
+	VFMADD231PS   Z14, Z16, Z6
+	VFMADD231PS   Z15, Z16, Z7
+	VMOVUPS       64(DI), Z16
+	VFMADD231PS   Z14, Z16, Z8
+	VFMADD231PS   Z15, Z16, Z9
+	VMOVUPS       64(DI)(AX*1), Z16
+	VFMADD231PS   Z14, Z16, Z10
+	VFMADD231PS   Z15, Z16, Z11
+	VMOVUPS       64(DI)(AX*2), Z16
+	VFMADD231PS   Z14, Z16, Z12
+	VFMADD231PS   Z15, Z16, Z13
 	ADDQ          $0x00000080, SI
 	ADDQ          $0x00000080, DI
 	ADDQ          $0x00000040, R8
 	SUBQ          $0x20, R9
 	JNZ           inputs
+	MOVQ          R10, ahead+80(FP)
 	MOVQ          yRow+72(FP), SI
 	MOVQ          BX, DI
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y0, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z1, Y8
-	VADDPS        Y1, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z2, Y8
-	VADDPS        Y2, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z3, Y8
-	VADDPS        Y3, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPS        Y4, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z5, Y8
-	VADDPS        Y5, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z6, Y8
-	VADDPS        Y6, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z7, Y8
-	VADDPS        Y7, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          $0x04, BX
+	VUNPCKLPS     Z1, Z0, Z14
+	VUNPCKHPS     Z1, Z0, Z15
+	VADDPS        Z14, Z15, Z15
+	VUNPCKLPS     Z3, Z2, Z14
+	VUNPCKHPS     Z3, Z2, Z16
+	VADDPS        Z14, Z16, Z16
+	VUNPCKLPD     Z16, Z15, Z14
+	VUNPCKHPD     Z16, Z15, Z15
+	VADDPS        Z14, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X15
+	VADDPS        X14, X15, X15
+	VXORPS        X14, X14, X14
+	VMOVLPS       (DI), X14, X14
+	VMOVHPS       (DI)(SI*1), X14, X14
+	VADDPS        X14, X15, X15
+	VMOVLPS       X15, (DI)
+	VMOVHPS       X15, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z5, Z4, Z14
+	VUNPCKHPS     Z5, Z4, Z15
+	VADDPS        Z14, Z15, Z15
+	VUNPCKLPS     Z7, Z6, Z14
+	VUNPCKHPS     Z7, Z6, Z16
+	VADDPS        Z14, Z16, Z16
+	VUNPCKLPD     Z16, Z15, Z14
+	VUNPCKHPD     Z16, Z15, Z15
+	VADDPS        Z14, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X15
+	VADDPS        X14, X15, X15
+	VXORPS        X14, X14, X14
+	VMOVLPS       (DI), X14, X14
+	VMOVHPS       (DI)(SI*1), X14, X14
+	VADDPS        X14, X15, X15
+	VMOVLPS       X15, (DI)
+	VMOVHPS       X15, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z9, Z8, Z14
+	VUNPCKHPS     Z9, Z8, Z15
+	VADDPS        Z14, Z15, Z15
+	VUNPCKLPS     Z11, Z10, Z14
+	VUNPCKHPS     Z11, Z10, Z16
+	VADDPS        Z14, Z16, Z16
+	VUNPCKLPD     Z16, Z15, Z14
+	VUNPCKHPD     Z16, Z15, Z15
+	VADDPS        Z14, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X15
+	VADDPS        X14, X15, X15
+	VXORPS        X14, X14, X14
+	VMOVLPS       (DI), X14, X14
+	VMOVHPS       (DI)(SI*1), X14, X14
+	VADDPS        X14, X15, X15
+	VMOVLPS       X15, (DI)
+	VMOVHPS       X15, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z13, Z12, Z14
+	VUNPCKHPS     Z13, Z12, Z15
+	VADDPS        Z14, Z15, Z15
+	VUNPCKLPS     Z13, Z12, Z14
+	VUNPCKHPS     Z13, Z12, Z16
+	VADDPS        Z14, Z16, Z16
+	VUNPCKLPD     Z16, Z15, Z14
+	VUNPCKHPD     Z16, Z15, Z15
+	VADDPS        Z14, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X15
+	VADDPS        X14, X15, X15
+	VXORPS        X14, X14, X14
+	VMOVLPS       (DI), X14, X14
+	VADDPS        X14, X15, X15
+	VMOVLPS       X15, (DI)
+	LEAQ          (DI)(SI*2), DI
+	ADDQ          $0x08, BX
 	ADDQ          CX, w+32(FP)
-	SUBQ          $0x01, n+0(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x02, n+0(FP)
 	JNZ           outputs
 	VZEROUPPER
 	RET
 
-// func weightDot4x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot4x4BFloat16AVX512(SB), NOSPLIT, $0-80
+// func weightDot6x2BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot6x2BFloat16AVX512(SB), NOSPLIT, $0-88
+	MOVQ xRow+24(FP), AX
+	MOVQ wRow+40(FP), CX
+	LEAQ (AX)(AX*2), DX
+	MOVQ y+64(FP), BX
+
+outputs:
+	MOVQ   x+16(FP), SI
+	LEAQ   (SI)(AX*4), DI
+	MOVQ   w+32(FP), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   k+8(FP), R9
+	MOVQ   ahead+80(FP), R10
+
+inputs:
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
+	VPMOVZXWD     (R8), Z12
+	VPSLLD        $0x10, Z12, Z12
+	VPMOVZXWD     (R8)(CX*1), Z13
+	VPSLLD        $0x10, Z13, Z13
+	VMOVUPS       (SI), Z14
+	VFMADD231PS   Z12, Z14, Z0
+	VFMADD231PS   Z13, Z14, Z1
+	VMOVUPS       (SI)(AX*1), Z14
+	VFMADD231PS   Z12, Z14, Z2
+	VFMADD231PS   Z13, Z14, Z3
+	VMOVUPS       (SI)(AX*2), Z14
+	VFMADD231PS   Z12, Z14, Z4
+	VFMADD231PS   Z13, Z14, Z5
+	VMOVUPS       (SI)(DX*1), Z14
+	VFMADD231PS   Z12, Z14, Z6
+	VFMADD231PS   Z13, Z14, Z7
+	VMOVUPS       (DI), Z14
+	VFMADD231PS   Z12, Z14, Z8
+	VFMADD231PS   Z13, Z14, Z9
+	VMOVUPS       (DI)(AX*1), Z14
+	VFMADD231PS   Z12, Z14, Z10
+	VFMADD231PS   Z13, Z14, Z11
+	VPMOVZXWD     32(R8), Z12
+	VPSLLD        $0x10, Z12, Z12
+	VPMOVZXWD     32(R8)(CX*1), Z13
+	VPSLLD        $0x10, Z13, Z13
+	VMOVUPS       64(SI), Z14
+	VFMADD231PS   Z12, Z14, Z0
+	VFMADD231PS   Z13, Z14, Z1
+	VMOVUPS       64(SI)(AX*1), Z14
+	VFMADD231PS   Z12, Z14, Z2
+	VFMADD231PS   Z13, Z14, Z3
+	VMOVUPS       64(SI)(AX*2), Z14
+	VFMADD231PS   Z12, Z14, Z4
+	VFMADD231PS   Z13, Z14, Z5
+	VMOVUPS       64(SI)(DX*1), Z14
+	VFMADD231PS   Z12, Z14, Z6
+	VFMADD231PS   Z13, Z14, Z7
+	VMOVUPS       64(DI), Z14
+	VFMADD231PS   Z12, Z14, Z8
+	VFMADD231PS   Z13, Z14, Z9
+	VMOVUPS       64(DI)(AX*1), Z14
+	VFMADD231PS   Z12, Z14, Z10
+	VFMADD231PS   Z13, Z14, Z11
+	ADDQ          $0x00000080, SI
+	ADDQ          $0x00000080, DI
+	ADDQ          $0x00000040, R8
+	SUBQ          $0x20, R9
+	JNZ           inputs
+	MOVQ          R10, ahead+80(FP)
+	MOVQ          yRow+72(FP), SI
+	MOVQ          BX, DI
+	VUNPCKLPS     Z1, Z0, Z12
+	VUNPCKHPS     Z1, Z0, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z3, Z2, Z12
+	VUNPCKHPS     Z3, Z2, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VXORPS        X12, X12, X12
+	VMOVLPS       (DI), X12, X12
+	VMOVHPS       (DI)(SI*1), X12, X12
+	VADDPS        X12, X13, X13
+	VMOVLPS       X13, (DI)
+	VMOVHPS       X13, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z5, Z4, Z12
+	VUNPCKHPS     Z5, Z4, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z7, Z6, Z12
+	VUNPCKHPS     Z7, Z6, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VXORPS        X12, X12, X12
+	VMOVLPS       (DI), X12, X12
+	VMOVHPS       (DI)(SI*1), X12, X12
+	VADDPS        X12, X13, X13
+	VMOVLPS       X13, (DI)
+	VMOVHPS       X13, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z9, Z8, Z12
+	VUNPCKHPS     Z9, Z8, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z11, Z10, Z12
+	VUNPCKHPS     Z11, Z10, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VXORPS        X12, X12, X12
+	VMOVLPS       (DI), X12, X12
+	VMOVHPS       (DI)(SI*1), X12, X12
+	VADDPS        X12, X13, X13
+	VMOVLPS       X13, (DI)
+	VMOVHPS       X13, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	ADDQ          $0x08, BX
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x02, n+0(FP)
+	JNZ           outputs
+	VZEROUPPER
+	RET
+
+// func weightDot5x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot5x4BFloat16AVX512(SB), NOSPLIT, $0-88
+	MOVQ xRow+24(FP), AX
+	MOVQ wRow+40(FP), CX
+	LEAQ (AX)(AX*2), DX
+	LEAQ (CX)(CX*2), BX
+	MOVQ y+64(FP), SI
+
+outputs:
+	MOVQ   x+16(FP), DI
+	LEAQ   (DI)(AX*4), R8
+	MOVQ   w+32(FP), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   k+8(FP), R10
+	MOVQ   ahead+80(FP), R11
+
+inputs:
+	PREFETCHT1    (R11)
+	PREFETCHT1    64(R11)
+	PREFETCHT1    128(R11)
+	PREFETCHT1    192(R11)
+	ADDQ          $0x00000100, R11
+	VPMOVZXWD     (R9), Z20
+	VPSLLD        $0x10, Z20, Z20
+	VPMOVZXWD     (R9)(CX*1), Z21
+	VPSLLD        $0x10, Z21, Z21
+	VPMOVZXWD     (R9)(CX*2), Z22
+	VPSLLD        $0x10, Z22, Z22
+	VPMOVZXWD     (R9)(BX*1), Z23
+	VPSLLD        $0x10, Z23, Z23
+	VMOVUPS       (DI), Z24
+	VFMADD231PS   Z20, Z24, Z0
+	VFMADD231PS   Z21, Z24, Z1
+	VFMADD231PS   Z22, Z24, Z2
+	VFMADD231PS   Z23, Z24, Z3
+	VMOVUPS       (DI)(AX*1), Z24
+	VFMADD231PS   Z20, Z24, Z4
+	VFMADD231PS   Z21, Z24, Z5
+	VFMADD231PS   Z22, Z24, Z6
+	VFMADD231PS   Z23, Z24, Z7
+	VMOVUPS       (DI)(AX*2), Z24
+	VFMADD231PS   Z20, Z24, Z8
+	VFMADD231PS   Z21, Z24, Z9
+	VFMADD231PS   Z22, Z24, Z10
+	VFMADD231PS   Z23, Z24, Z11
+	VMOVUPS       (DI)(DX*1), Z24
+	VFMADD231PS   Z20, Z24, Z12
+	VFMADD231PS   Z21, Z24, Z13
+	VFMADD231PS   Z22, Z24, Z14
+	VFMADD231PS   Z23, Z24, Z15
+	VMOVUPS       (R8), Z24
+	VFMADD231PS   Z20, Z24, Z16
+	VFMADD231PS   Z21, Z24, Z17
+	VFMADD231PS   Z22, Z24, Z18
+	VFMADD231PS   Z23, Z24, Z19
+	VPMOVZXWD     32(R9), Z20
+	VPSLLD        $0x10, Z20, Z20
+	VPMOVZXWD     32(R9)(CX*1), Z21
+	VPSLLD        $0x10, Z21, Z21
+	VPMOVZXWD     32(R9)(CX*2), Z22
+	VPSLLD        $0x10, Z22, Z22
+	VPMOVZXWD     32(R9)(BX*1), Z23
+	VPSLLD        $0x10, Z23, Z23
+	VMOVUPS       64(DI), Z24
+	VFMADD231PS   Z20, Z24, Z0
+	VFMADD231PS   Z21, Z24, Z1
+	VFMADD231PS   Z22, Z24, Z2
+	VFMADD231PS   Z23, Z24, Z3
+	VMOVUPS       64(DI)(AX*1), Z24
+	VFMADD231PS   Z20, Z24, Z4
+	VFMADD231PS   Z21, Z24, Z5
+	VFMADD231PS   Z22, Z24, Z6
+	VFMADD231PS   Z23, Z24, Z7
+	VMOVUPS       64(DI)(AX*2), Z24
+	VFMADD231PS   Z20, Z24, Z8
+	VFMADD231PS   Z21, Z24, Z9
+	VFMADD231PS   Z22, Z24, Z10
+	VFMADD231PS   Z23, Z24, Z11
+	VMOVUPS       64(DI)(DX*1), Z24
+	VFMADD231PS   Z20, Z24, Z12
+	VFMADD231PS   Z21, Z24, Z13
+	VFMADD231PS   Z22, Z24, Z14
+	VFMADD231PS   Z23, Z24, Z15
+	VMOVUPS       64(R8), Z24
+	VFMADD231PS   Z20, Z24, Z16
+	VFMADD231PS   Z21, Z24, Z17
+	VFMADD231PS   Z22, Z24, Z18
+	VFMADD231PS   Z23, Z24, Z19
+	ADDQ          $0x00000080, DI
+	ADDQ          $0x00000080, R8
+	ADDQ          $0x00000040, R9
+	SUBQ          $0x20, R10
+	JNZ           inputs
+	MOVQ          R11, ahead+80(FP)
+	MOVQ          yRow+72(FP), DI
+	MOVQ          SI, R8
+	VUNPCKLPS     Z1, Z0, Z20
+	VUNPCKHPS     Z1, Z0, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z3, Z2, Z20
+	VUNPCKHPS     Z3, Z2, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R8), X21, X21
+	VMOVUPS       X21, (R8)
+	ADDQ          DI, R8
+	VUNPCKLPS     Z5, Z4, Z20
+	VUNPCKHPS     Z5, Z4, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z7, Z6, Z20
+	VUNPCKHPS     Z7, Z6, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R8), X21, X21
+	VMOVUPS       X21, (R8)
+	ADDQ          DI, R8
+	VUNPCKLPS     Z9, Z8, Z20
+	VUNPCKHPS     Z9, Z8, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z11, Z10, Z20
+	VUNPCKHPS     Z11, Z10, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R8), X21, X21
+	VMOVUPS       X21, (R8)
+	ADDQ          DI, R8
+	VUNPCKLPS     Z13, Z12, Z20
+	VUNPCKHPS     Z13, Z12, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z15, Z14, Z20
+	VUNPCKHPS     Z15, Z14, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R8), X21, X21
+	VMOVUPS       X21, (R8)
+	ADDQ          DI, R8
+	VUNPCKLPS     Z17, Z16, Z20
+	VUNPCKHPS     Z17, Z16, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z19, Z18, Z20
+	VUNPCKHPS     Z19, Z18, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R8), X21, X21
+	VMOVUPS       X21, (R8)
+	ADDQ          DI, R8
+	ADDQ          $0x10, SI
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x04, n+0(FP)
+	JNZ           outputs
+	VZEROUPPER
+	RET
+
+// func weightDot4x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot4x4BFloat16AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
 	LEAQ (AX)(AX*2), DX
@@ -3506,8 +4205,14 @@ outputs:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	MOVQ   k+8(FP), R9
+	MOVQ   ahead+80(FP), R10
 
 inputs:
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	PREFETCHT1    128(R10)
+	PREFETCHT1    192(R10)
+	ADDQ          $0x00000100, R10
 	VPMOVZXWD     (R8), Z16
 	VPSLLD        $0x10, Z16, Z16
 	VPMOVZXWD     (R8)(CX*1), Z17
@@ -3568,171 +4273,73 @@ inputs:
 	ADDQ          $0x00000040, R8
 	SUBQ          $0x20, R9
 	JNZ           inputs
+	MOVQ          R10, ahead+80(FP)
 	MOVQ          yRow+72(FP), DI
 	MOVQ          SI, R8
-	VEXTRACTF64X4 $0x01, Z0, Y16
-	VADDPS        Y0, Y16, Y16
+	VUNPCKLPS     Z1, Z0, Z16
+	VUNPCKHPS     Z1, Z0, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z3, Z2, Z16
+	VUNPCKHPS     Z3, Z2, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z1, Y16
-	VADDPS        Y1, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	VEXTRACTF64X4 $0x01, Z2, Y16
-	VADDPS        Y2, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        8(R8), X17, X17
-	VMOVSS        X17, 8(R8)
-	VEXTRACTF64X4 $0x01, Z3, Y16
-	VADDPS        Y3, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        12(R8), X17, X17
-	VMOVSS        X17, 12(R8)
+	VADDPS        (R8), X17, X17
+	VMOVUPS       X17, (R8)
 	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z4, Y16
-	VADDPS        Y4, Y16, Y16
+	VUNPCKLPS     Z5, Z4, Z16
+	VUNPCKHPS     Z5, Z4, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z7, Z6, Z16
+	VUNPCKHPS     Z7, Z6, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z5, Y16
-	VADDPS        Y5, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	VEXTRACTF64X4 $0x01, Z6, Y16
-	VADDPS        Y6, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        8(R8), X17, X17
-	VMOVSS        X17, 8(R8)
-	VEXTRACTF64X4 $0x01, Z7, Y16
-	VADDPS        Y7, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        12(R8), X17, X17
-	VMOVSS        X17, 12(R8)
+	VADDPS        (R8), X17, X17
+	VMOVUPS       X17, (R8)
 	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z8, Y16
-	VADDPS        Y8, Y16, Y16
+	VUNPCKLPS     Z9, Z8, Z16
+	VUNPCKHPS     Z9, Z8, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z11, Z10, Z16
+	VUNPCKHPS     Z11, Z10, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z9, Y16
-	VADDPS        Y9, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	VEXTRACTF64X4 $0x01, Z10, Y16
-	VADDPS        Y10, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        8(R8), X17, X17
-	VMOVSS        X17, 8(R8)
-	VEXTRACTF64X4 $0x01, Z11, Y16
-	VADDPS        Y11, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        12(R8), X17, X17
-	VMOVSS        X17, 12(R8)
+	VADDPS        (R8), X17, X17
+	VMOVUPS       X17, (R8)
 	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z12, Y16
-	VADDPS        Y12, Y16, Y16
+	VUNPCKLPS     Z13, Z12, Z16
+	VUNPCKHPS     Z13, Z12, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z15, Z14, Z16
+	VUNPCKHPS     Z15, Z14, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z13, Y16
-	VADDPS        Y13, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	VEXTRACTF64X4 $0x01, Z14, Y16
-	VADDPS        Y14, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        8(R8), X17, X17
-	VMOVSS        X17, 8(R8)
-	VEXTRACTF64X4 $0x01, Z15, Y16
-	VADDPS        Y15, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        12(R8), X17, X17
-	VMOVSS        X17, 12(R8)
+	VADDPS        (R8), X17, X17
+	VMOVUPS       X17, (R8)
+	ADDQ          DI, R8
 	ADDQ          $0x10, SI
 	ADDQ          CX, w+32(FP)
 	ADDQ          CX, w+32(FP)
@@ -3743,12 +4350,12 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot4x1BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot4x1BFloat16AVX512(SB), NOSPLIT, $0-80
+// func weightDot3x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot3x4BFloat16AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
-	LEAQ (AX)(AX*2), DX
+	LEAQ (CX)(CX*2), DX
 	MOVQ y+64(FP), BX
 
 outputs:
@@ -3758,88 +4365,250 @@ outputs:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
 	MOVQ   k+8(FP), R8
+	MOVQ   ahead+80(FP), R9
 
 inputs:
-	VPMOVZXWD     (DI), Z4
-	VPSLLD        $0x10, Z4, Z4
-	VMOVUPS       (SI), Z5
-	VFMADD231PS   Z4, Z5, Z0
-	VMOVUPS       (SI)(AX*1), Z5
-	VFMADD231PS   Z4, Z5, Z1
-	VMOVUPS       (SI)(AX*2), Z5
-	VFMADD231PS   Z4, Z5, Z2
-	VMOVUPS       (SI)(DX*1), Z5
-	VFMADD231PS   Z4, Z5, Z3
-	VPMOVZXWD     32(DI), Z4
-	VPSLLD        $0x10, Z4, Z4
-	VMOVUPS       64(SI), Z5
-	VFMADD231PS   Z4, Z5, Z0
-	VMOVUPS       64(SI)(AX*1), Z5
-	VFMADD231PS   Z4, Z5, Z1
-	VMOVUPS       64(SI)(AX*2), Z5
-	VFMADD231PS   Z4, Z5, Z2
-	VMOVUPS       64(SI)(DX*1), Z5
-	VFMADD231PS   Z4, Z5, Z3
+	PREFETCHT1    (R9)
+	PREFETCHT1    64(R9)
+	PREFETCHT1    128(R9)
+	PREFETCHT1    192(R9)
+	ADDQ          $0x00000100, R9
+	VPMOVZXWD     (DI), Z12
+	VPSLLD        $0x10, Z12, Z12
+	VPMOVZXWD     (DI)(CX*1), Z13
+	VPSLLD        $0x10, Z13, Z13
+	VPMOVZXWD     (DI)(CX*2), Z14
+	VPSLLD        $0x10, Z14, Z14
+	VPMOVZXWD     (DI)(DX*1), Z15
+	VPSLLD        $0x10, Z15, Z15
+	VMOVUPS       (SI), Z16
+	VFMADD231PS   Z12, Z16, Z0
+	VFMADD231PS   Z13, Z16, Z1
+	VFMADD231PS   Z14, Z16, Z2
+	VFMADD231PS   Z15, Z16, Z3
+	VMOVUPS       (SI)(AX*1), Z16
+	VFMADD231PS   Z12, Z16, Z4
+	VFMADD231PS   Z13, Z16, Z5
+	VFMADD231PS   Z14, Z16, Z6
+	VFMADD231PS   Z15, Z16, Z7
+	VMOVUPS       (SI)(AX*2), Z16
+	VFMADD231PS   Z12, Z16, Z8
+	VFMADD231PS   Z13, Z16, Z9
+	VFMADD231PS   Z14, Z16, Z10
+	VFMADD231PS   Z15, Z16, Z11
+	VPMOVZXWD     32(DI), Z12
+	VPSLLD        $0x10, Z12, Z12
+	VPMOVZXWD     32(DI)(CX*1), Z13
+	VPSLLD        $0x10, Z13, Z13
+	VPMOVZXWD     32(DI)(CX*2), Z14
+	VPSLLD        $0x10, Z14, Z14
+	VPMOVZXWD     32(DI)(DX*1), Z15
+	VPSLLD        $0x10, Z15, Z15
+	VMOVUPS       64(SI), Z16
+	VFMADD231PS   Z12, Z16, Z0
+	VFMADD231PS   Z13, Z16, Z1
+	VFMADD231PS   Z14, Z16, Z2
+	VFMADD231PS   Z15, Z16, Z3
+	VMOVUPS       64(SI)(AX*1), Z16
+	VFMADD231PS   Z12, Z16, Z4
+	VFMADD231PS   Z13, Z16, Z5
+	VFMADD231PS   Z14, Z16, Z6
+	VFMADD231PS   Z15, Z16, Z7
+	VMOVUPS       64(SI)(AX*2), Z16
+	VFMADD231PS   Z12, Z16, Z8
+	VFMADD231PS   Z13, Z16, Z9
+	VFMADD231PS   Z14, Z16, Z10
+	VFMADD231PS   Z15, Z16, Z11
 	ADDQ          $0x00000080, SI
 	ADDQ          $0x00000040, DI
 	SUBQ          $0x20, R8
 	JNZ           inputs
+	MOVQ          R9, ahead+80(FP)
 	MOVQ          yRow+72(FP), SI
 	MOVQ          BX, DI
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VADDPS        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
+	VUNPCKLPS     Z1, Z0, Z12
+	VUNPCKHPS     Z1, Z0, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z3, Z2, Z12
+	VUNPCKHPS     Z3, Z2, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VADDPS        (DI), X13, X13
+	VMOVUPS       X13, (DI)
 	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPS        Y1, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
+	VUNPCKLPS     Z5, Z4, Z12
+	VUNPCKHPS     Z5, Z4, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z7, Z6, Z12
+	VUNPCKHPS     Z7, Z6, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VADDPS        (DI), X13, X13
+	VMOVUPS       X13, (DI)
 	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VADDPS        Y2, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
+	VUNPCKLPS     Z9, Z8, Z12
+	VUNPCKHPS     Z9, Z8, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z11, Z10, Z12
+	VUNPCKHPS     Z11, Z10, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VADDPS        (DI), X13, X13
+	VMOVUPS       X13, (DI)
 	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPS        Y3, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
-	ADDQ          $0x04, BX
+	ADDQ          $0x10, BX
 	ADDQ          CX, w+32(FP)
-	SUBQ          $0x01, n+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x04, n+0(FP)
 	JNZ           outputs
 	VZEROUPPER
 	RET
 
-// func weightDot1x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot1x4BFloat16AVX512(SB), NOSPLIT, $0-80
+// func weightDot2x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot2x4BFloat16AVX512(SB), NOSPLIT, $0-88
+	MOVQ xRow+24(FP), AX
+	MOVQ wRow+40(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ y+64(FP), BX
+
+outputs:
+	MOVQ   x+16(FP), SI
+	MOVQ   w+32(FP), DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   k+8(FP), R8
+	MOVQ   ahead+80(FP), R9
+
+inputs:
+	PREFETCHT1    (R9)
+	PREFETCHT1    64(R9)
+	PREFETCHT1    128(R9)
+	PREFETCHT1    192(R9)
+	ADDQ          $0x00000100, R9
+	VPMOVZXWD     (DI), Z8
+	VPSLLD        $0x10, Z8, Z8
+	VPMOVZXWD     (DI)(CX*1), Z9
+	VPSLLD        $0x10, Z9, Z9
+	VPMOVZXWD     (DI)(CX*2), Z10
+	VPSLLD        $0x10, Z10, Z10
+	VPMOVZXWD     (DI)(DX*1), Z11
+	VPSLLD        $0x10, Z11, Z11
+	VMOVUPS       (SI), Z12
+	VFMADD231PS   Z8, Z12, Z0
+	VFMADD231PS   Z9, Z12, Z1
+	VFMADD231PS   Z10, Z12, Z2
+	VFMADD231PS   Z11, Z12, Z3
+	VMOVUPS       (SI)(AX*1), Z12
+	VFMADD231PS   Z8, Z12, Z4
+	VFMADD231PS   Z9, Z12, Z5
+	VFMADD231PS   Z10, Z12, Z6
+	VFMADD231PS   Z11, Z12, Z7
+	VPMOVZXWD     32(DI), Z8
+	VPSLLD        $0x10, Z8, Z8
+	VPMOVZXWD     32(DI)(CX*1), Z9
+	VPSLLD        $0x10, Z9, Z9
+	VPMOVZXWD     32(DI)(CX*2), Z10
+	VPSLLD        $0x10, Z10, Z10
+	VPMOVZXWD     32(DI)(DX*1), Z11
+	VPSLLD        $0x10, Z11, Z11
+	VMOVUPS       64(SI), Z12
+	VFMADD231PS   Z8, Z12, Z0
+	VFMADD231PS   Z9, Z12, Z1
+	VFMADD231PS   Z10, Z12, Z2
+	VFMADD231PS   Z11, Z12, Z3
+	VMOVUPS       64(SI)(AX*1), Z12
+	VFMADD231PS   Z8, Z12, Z4
+	VFMADD231PS   Z9, Z12, Z5
+	VFMADD231PS   Z10, Z12, Z6
+	VFMADD231PS   Z11, Z12, Z7
+	ADDQ          $0x00000080, SI
+	ADDQ          $0x00000040, DI
+	SUBQ          $0x20, R8
+	JNZ           inputs
+	MOVQ          R9, ahead+80(FP)
+	MOVQ          yRow+72(FP), SI
+	MOVQ          BX, DI
+	VUNPCKLPS     Z1, Z0, Z8
+	VUNPCKHPS     Z1, Z0, Z9
+	VADDPS        Z8, Z9, Z9
+	VUNPCKLPS     Z3, Z2, Z8
+	VUNPCKHPS     Z3, Z2, Z10
+	VADDPS        Z8, Z10, Z10
+	VUNPCKLPD     Z10, Z9, Z8
+	VUNPCKHPD     Z10, Z9, Z9
+	VADDPS        Z8, Z9, Z9
+	VEXTRACTF64X4 $0x01, Z9, Y8
+	VADDPS        Y9, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X9
+	VADDPS        X8, X9, X9
+	VADDPS        (DI), X9, X9
+	VMOVUPS       X9, (DI)
+	ADDQ          SI, DI
+	VUNPCKLPS     Z5, Z4, Z8
+	VUNPCKHPS     Z5, Z4, Z9
+	VADDPS        Z8, Z9, Z9
+	VUNPCKLPS     Z7, Z6, Z8
+	VUNPCKHPS     Z7, Z6, Z10
+	VADDPS        Z8, Z10, Z10
+	VUNPCKLPD     Z10, Z9, Z8
+	VUNPCKHPD     Z10, Z9, Z9
+	VADDPS        Z8, Z9, Z9
+	VEXTRACTF64X4 $0x01, Z9, Y8
+	VADDPS        Y9, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X9
+	VADDPS        X8, X9, X9
+	VADDPS        (DI), X9, X9
+	VMOVUPS       X9, (DI)
+	ADDQ          SI, DI
+	ADDQ          $0x10, BX
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x04, n+0(FP)
+	JNZ           outputs
+	VZEROUPPER
+	RET
+
+// func weightDot1x4BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot1x4BFloat16AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), AX
 	LEAQ (AX)(AX*2), CX
@@ -3853,8 +4622,14 @@ outputs:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ   k+8(FP), DI
+	MOVQ   ahead+80(FP), R8
 
 inputs:
+	PREFETCHT1    (R8)
+	PREFETCHT1    64(R8)
+	PREFETCHT1    128(R8)
+	PREFETCHT1    192(R8)
+	ADDQ          $0x00000100, R8
 	VPMOVZXWD     (SI), Z4
 	VPSLLD        $0x10, Z4, Z4
 	VPMOVZXWD     (SI)(AX*1), Z5
@@ -3885,48 +4660,25 @@ inputs:
 	ADDQ          $0x00000040, SI
 	SUBQ          $0x20, DI
 	JNZ           inputs
+	MOVQ          R8, ahead+80(FP)
 	MOVQ          yRow+72(FP), BX
-	MOVQ          DX, BX
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VADDPS        Y0, Y4, Y4
+	MOVQ          DX, SI
+	VUNPCKLPS     Z1, Z0, Z4
+	VUNPCKHPS     Z1, Z0, Z5
+	VADDPS        Z4, Z5, Z5
+	VUNPCKLPS     Z3, Z2, Z4
+	VUNPCKHPS     Z3, Z2, Z6
+	VADDPS        Z4, Z6, Z6
+	VUNPCKLPD     Z6, Z5, Z4
+	VUNPCKHPD     Z6, Z5, Z5
+	VADDPS        Z4, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y4
+	VADDPS        Y5, Y4, Y4
 	VEXTRACTF32X4 $0x01, Y4, X5
 	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (BX), X5, X5
-	VMOVSS        X5, (BX)
-	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPS        Y1, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        4(BX), X5, X5
-	VMOVSS        X5, 4(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VADDPS        Y2, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        8(BX), X5, X5
-	VMOVSS        X5, 8(BX)
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPS        Y3, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        12(BX), X5, X5
-	VMOVSS        X5, 12(BX)
+	VADDPS        (SI), X5, X5
+	VMOVUPS       X5, (SI)
+	ADDQ          BX, SI
 	ADDQ          $0x10, DX
 	ADDQ          AX, w+32(FP)
 	ADDQ          AX, w+32(FP)
@@ -3937,9 +4689,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot1x1BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot1x1BFloat16AVX512(SB), NOSPLIT, $0-80
+// func weightDot1x1BFloat16AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot1x1BFloat16AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), AX
 	MOVQ y+64(FP), CX
@@ -3949,8 +4701,11 @@ outputs:
 	MOVQ   w+32(FP), BX
 	VPXORD Z0, Z0, Z0
 	MOVQ   k+8(FP), SI
+	MOVQ   ahead+80(FP), DI
 
 inputs:
+	PREFETCHT1    (DI)
+	ADDQ          $0x00000040, DI
 	VPMOVZXWD     (BX), Z1
 	VPSLLD        $0x10, Z1, Z1
 	VMOVUPS       (DX), Z2
@@ -3963,6 +4718,7 @@ inputs:
 	ADDQ          $0x00000040, BX
 	SUBQ          $0x20, SI
 	JNZ           inputs
+	MOVQ          DI, ahead+80(FP)
 	MOVQ          yRow+72(FP), DX
 	MOVQ          CX, DX
 	VEXTRACTF64X4 $0x01, Z0, Y1
@@ -3982,9 +4738,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot8x2Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot8x2Float8AVX512(SB), NOSPLIT, $0-80
+// func weightDot8x2Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot8x2Float8AVX512(SB), NOSPLIT, $0-88
 	MOVQ         xRow+24(FP), AX
 	MOVQ         wRow+40(FP), CX
 	LEAQ         (AX)(AX*2), DX
@@ -4015,8 +4771,11 @@ outputs:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 	MOVQ   k+8(FP), R10
+	MOVQ   ahead+80(FP), R11
 
 inputs:
+	PREFETCHT1    (R11)
+	ADDQ          $0x00000040, R11
 	VBROADCASTSS  (R9), Z17
 	ADDQ          $0x04, R9
 	VPMOVSXBD     (R8), Z18
@@ -4088,175 +4847,89 @@ inputs:
 	ADDQ          $0x00000020, R8
 	SUBQ          $0x20, R10
 	JNZ           inputs
+	MOVQ          R11, ahead+80(FP)
 	MOVQ          yRow+72(FP), SI
 	MOVQ          BX, DI
-	VEXTRACTF64X4 $0x01, Z1, Y17
-	VADDPS        Y1, Y17, Y17
+	VUNPCKLPS     Z2, Z1, Z17
+	VUNPCKHPS     Z2, Z1, Z18
+	VADDPS        Z17, Z18, Z18
+	VUNPCKLPS     Z4, Z3, Z17
+	VUNPCKHPS     Z4, Z3, Z19
+	VADDPS        Z17, Z19, Z19
+	VUNPCKLPD     Z19, Z18, Z17
+	VUNPCKHPD     Z19, Z18, Z18
+	VADDPS        Z17, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z18, Y17
+	VADDPS        Y18, Y17, Y17
 	VEXTRACTF32X4 $0x01, Y17, X18
 	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
+	VXORPS        X17, X17, X17
+	VMOVLPS       (DI), X17, X17
+	VMOVHPS       (DI)(SI*1), X17, X17
 	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        (DI), X18, X18
-	VMOVSS        X18, (DI)
-	VEXTRACTF64X4 $0x01, Z2, Y17
-	VADDPS        Y2, Y17, Y17
+	VMOVLPS       X18, (DI)
+	VMOVHPS       X18, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z6, Z5, Z17
+	VUNPCKHPS     Z6, Z5, Z18
+	VADDPS        Z17, Z18, Z18
+	VUNPCKLPS     Z8, Z7, Z17
+	VUNPCKHPS     Z8, Z7, Z19
+	VADDPS        Z17, Z19, Z19
+	VUNPCKLPD     Z19, Z18, Z17
+	VUNPCKHPD     Z19, Z18, Z18
+	VADDPS        Z17, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z18, Y17
+	VADDPS        Y18, Y17, Y17
 	VEXTRACTF32X4 $0x01, Y17, X18
 	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
+	VXORPS        X17, X17, X17
+	VMOVLPS       (DI), X17, X17
+	VMOVHPS       (DI)(SI*1), X17, X17
 	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        4(DI), X18, X18
-	VMOVSS        X18, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z3, Y17
-	VADDPS        Y3, Y17, Y17
+	VMOVLPS       X18, (DI)
+	VMOVHPS       X18, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z10, Z9, Z17
+	VUNPCKHPS     Z10, Z9, Z18
+	VADDPS        Z17, Z18, Z18
+	VUNPCKLPS     Z12, Z11, Z17
+	VUNPCKHPS     Z12, Z11, Z19
+	VADDPS        Z17, Z19, Z19
+	VUNPCKLPD     Z19, Z18, Z17
+	VUNPCKHPD     Z19, Z18, Z18
+	VADDPS        Z17, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z18, Y17
+	VADDPS        Y18, Y17, Y17
 	VEXTRACTF32X4 $0x01, Y17, X18
 	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
+	VXORPS        X17, X17, X17
+	VMOVLPS       (DI), X17, X17
+	VMOVHPS       (DI)(SI*1), X17, X17
 	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        (DI), X18, X18
-	VMOVSS        X18, (DI)
-	VEXTRACTF64X4 $0x01, Z4, Y17
-	VADDPS        Y4, Y17, Y17
+	VMOVLPS       X18, (DI)
+	VMOVHPS       X18, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z14, Z13, Z17
+	VUNPCKHPS     Z14, Z13, Z18
+	VADDPS        Z17, Z18, Z18
+	VUNPCKLPS     Z16, Z15, Z17
+	VUNPCKHPS     Z16, Z15, Z19
+	VADDPS        Z17, Z19, Z19
+	VUNPCKLPD     Z19, Z18, Z17
+	VUNPCKHPD     Z19, Z18, Z18
+	VADDPS        Z17, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z18, Y17
+	VADDPS        Y18, Y17, Y17
 	VEXTRACTF32X4 $0x01, Y17, X18
 	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
+	VXORPS        X17, X17, X17
+	VMOVLPS       (DI), X17, X17
+	VMOVHPS       (DI)(SI*1), X17, X17
 	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        4(DI), X18, X18
-	VMOVSS        X18, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z5, Y17
-	VADDPS        Y5, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        (DI), X18, X18
-	VMOVSS        X18, (DI)
-	VEXTRACTF64X4 $0x01, Z6, Y17
-	VADDPS        Y6, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        4(DI), X18, X18
-	VMOVSS        X18, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z7, Y17
-	VADDPS        Y7, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        (DI), X18, X18
-	VMOVSS        X18, (DI)
-	VEXTRACTF64X4 $0x01, Z8, Y17
-	VADDPS        Y8, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        4(DI), X18, X18
-	VMOVSS        X18, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z9, Y17
-	VADDPS        Y9, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        (DI), X18, X18
-	VMOVSS        X18, (DI)
-	VEXTRACTF64X4 $0x01, Z10, Y17
-	VADDPS        Y10, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        4(DI), X18, X18
-	VMOVSS        X18, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z11, Y17
-	VADDPS        Y11, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        (DI), X18, X18
-	VMOVSS        X18, (DI)
-	VEXTRACTF64X4 $0x01, Z12, Y17
-	VADDPS        Y12, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        4(DI), X18, X18
-	VMOVSS        X18, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z13, Y17
-	VADDPS        Y13, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        (DI), X18, X18
-	VMOVSS        X18, (DI)
-	VEXTRACTF64X4 $0x01, Z14, Y17
-	VADDPS        Y14, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        4(DI), X18, X18
-	VMOVSS        X18, 4(DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z15, Y17
-	VADDPS        Y15, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        (DI), X18, X18
-	VMOVSS        X18, (DI)
-	VEXTRACTF64X4 $0x01, Z16, Y17
-	VADDPS        Y16, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        4(DI), X18, X18
-	VMOVSS        X18, 4(DI)
+	VMOVLPS       X18, (DI)
+	VMOVHPS       X18, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
 	ADDQ          $0x08, BX
 	ADDQ          CX, w+32(FP)
 	ADDQ          CX, w+32(FP)
@@ -4265,9 +4938,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot8x1Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot8x1Float8AVX512(SB), NOSPLIT, $0-80
+// func weightDot7x2Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot7x2Float8AVX512(SB), NOSPLIT, $0-88
 	MOVQ         xRow+24(FP), AX
 	MOVQ         wRow+40(FP), CX
 	LEAQ         (AX)(AX*2), DX
@@ -4289,155 +4962,565 @@ outputs:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
 	MOVQ   k+8(FP), R10
+	MOVQ   ahead+80(FP), R11
 
 inputs:
-	VBROADCASTSS  (R9), Z9
+	PREFETCHT1    (R11)
+	ADDQ          $0x00000040, R11
+	VBROADCASTSS  (R9), Z15
 	ADDQ          $0x04, R9
-	VPMOVSXBD     (R8), Z10
-	VPSLLD        $0x14, Z10, Z10
-	VPANDD        Z0, Z10, Z10
-	VMULPS        Z9, Z10, Z10
-	VMOVUPS       (SI), Z11
-	VFMADD231PS   Z10, Z11, Z1
-	VMOVUPS       (SI)(AX*1), Z11
-	VFMADD231PS   Z10, Z11, Z2
-	VMOVUPS       (SI)(AX*2), Z11
-	VFMADD231PS   Z10, Z11, Z3
-	VMOVUPS       (SI)(DX*1), Z11
-	VFMADD231PS   Z10, Z11, Z4
-	VMOVUPS       (DI), Z11
-	VFMADD231PS   Z10, Z11, Z5
-	VMOVUPS       (DI)(AX*1), Z11
-	VFMADD231PS   Z10, Z11, Z6
-	VMOVUPS       (DI)(AX*2), Z11
-	VFMADD231PS   Z10, Z11, Z7
-	VMOVUPS       (DI)(DX*1), Z11
-	VFMADD231PS   Z10, Z11, Z8
-	VPMOVSXBD     16(R8), Z10
-	VPSLLD        $0x14, Z10, Z10
-	VPANDD        Z0, Z10, Z10
-	VMULPS        Z9, Z10, Z10
-	VMOVUPS       64(SI), Z9
-	VFMADD231PS   Z10, Z9, Z1
-	VMOVUPS       64(SI)(AX*1), Z9
-	VFMADD231PS   Z10, Z9, Z2
-	VMOVUPS       64(SI)(AX*2), Z9
-	VFMADD231PS   Z10, Z9, Z3
-	VMOVUPS       64(SI)(DX*1), Z9
-	VFMADD231PS   Z10, Z9, Z4
-	VMOVUPS       64(DI), Z9
-	VFMADD231PS   Z10, Z9, Z5
-	VMOVUPS       64(DI)(AX*1), Z9
-	VFMADD231PS   Z10, Z9, Z6
-	VMOVUPS       64(DI)(AX*2), Z9
-	VFMADD231PS   Z10, Z9, Z7
-	VMOVUPS       64(DI)(DX*1), Z9
-	VFMADD231PS   Z10, Z9, Z8
+	VPMOVSXBD     (R8), Z16
+	VPSLLD        $0x14, Z16, Z16
+	VPANDD        Z0, Z16, Z16
+	VMULPS        Z15, Z16, Z16
+	VPMOVSXBD     (R8)(CX*1), Z17
+	VPSLLD        $0x14, Z17, Z17
+	VPANDD        Z0, Z17, Z17
+	VMULPS        Z15, Z17, Z17
+	VMOVUPS       (SI), Z18
+	VFMADD231PS   Z16, Z18, Z1
+	VFMADD231PS   Z17, Z18, Z2
+	VMOVUPS       (SI)(AX*1), Z18
+	VFMADD231PS   Z16, Z18, Z3
+	VFMADD231PS   Z17, Z18, Z4
+	VMOVUPS       (SI)(AX*2), Z18
+	VFMADD231PS   Z16, Z18, Z5
+	VFMADD231PS   Z17, Z18, Z6
+	VMOVUPS       (SI)(DX*1), Z18
+	VFMADD231PS   Z16, Z18, Z7
+	VFMADD231PS   Z17, Z18, Z8
+	VMOVUPS       (DI), Z18
+	VFMADD231PS   Z16, Z18, Z9
+	VFMADD231PS   Z17, Z18, Z10
+	VMOVUPS       (DI)(AX*1), Z18
+	VFMADD231PS   Z16, Z18, Z11
+	VFMADD231PS   Z17, Z18, Z12
+	VMOVUPS       (DI)(AX*2), Z18
+	VFMADD231PS   Z16, Z18, Z13
+	VFMADD231PS   Z17, Z18, Z14
+	VPMOVSXBD     16(R8), Z16
+	VPSLLD        $0x14, Z16, Z16
+	VPANDD        Z0, Z16, Z16
+	VMULPS        Z15, Z16, Z16
+	VPMOVSXBD     16(R8)(CX*1), Z17
+	VPSLLD        $0x14, Z17, Z17
+	VPANDD        Z0, Z17, Z17
+	VMULPS        Z15, Z17, Z17
+	VMOVUPS       64(SI), Z15
+	VFMADD231PS   Z16, Z15, Z1
+	VFMADD231PS   Z17, Z15, Z2
+	VMOVUPS       64(SI)(AX*1), Z15
+	VFMADD231PS   Z16, Z15, Z3
+	VFMADD231PS   Z17, Z15, Z4
+	VMOVUPS       64(SI)(AX*2), Z15
+	VFMADD231PS   Z16, Z15, Z5
+	VFMADD231PS   Z17, Z15, Z6
+	VMOVUPS       64(SI)(DX*1), Z15
+	VFMADD231PS   Z16, Z15, Z7
+	VFMADD231PS   Z17, Z15, Z8
+	VMOVUPS       64(DI), Z15
+	VFMADD231PS   Z16, Z15, Z9
+	VFMADD231PS   Z17, Z15, Z10
+	VMOVUPS       64(DI)(AX*1), Z15
+	VFMADD231PS   Z16, Z15, Z11
+	VFMADD231PS   Z17, Z15, Z12
+	VMOVUPS       64(DI)(AX*2), Z15
+	VFMADD231PS   Z16, Z15, Z13
+	VFMADD231PS   Z17, Z15, Z14
 	ADDQ          $0x00000080, SI
 	ADDQ          $0x00000080, DI
 	ADDQ          $0x00000020, R8
 	SUBQ          $0x20, R10
 	JNZ           inputs
+	MOVQ          R11, ahead+80(FP)
 	MOVQ          yRow+72(FP), SI
 	MOVQ          BX, DI
-	VEXTRACTF64X4 $0x01, Z1, Y9
-	VADDPS        Y1, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VADDPS        X9, X10, X10
-	VMOVHLPS      X10, X10, X9
-	VADDPS        X9, X10, X10
-	VMOVSHDUP     X10, X9
-	VADDSS        X9, X10, X10
-	VADDSS        (DI), X10, X10
-	VMOVSS        X10, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z2, Y9
-	VADDPS        Y2, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VADDPS        X9, X10, X10
-	VMOVHLPS      X10, X10, X9
-	VADDPS        X9, X10, X10
-	VMOVSHDUP     X10, X9
-	VADDSS        X9, X10, X10
-	VADDSS        (DI), X10, X10
-	VMOVSS        X10, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z3, Y9
-	VADDPS        Y3, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VADDPS        X9, X10, X10
-	VMOVHLPS      X10, X10, X9
-	VADDPS        X9, X10, X10
-	VMOVSHDUP     X10, X9
-	VADDSS        X9, X10, X10
-	VADDSS        (DI), X10, X10
-	VMOVSS        X10, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z4, Y9
-	VADDPS        Y4, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VADDPS        X9, X10, X10
-	VMOVHLPS      X10, X10, X9
-	VADDPS        X9, X10, X10
-	VMOVSHDUP     X10, X9
-	VADDSS        X9, X10, X10
-	VADDSS        (DI), X10, X10
-	VMOVSS        X10, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z5, Y9
-	VADDPS        Y5, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VADDPS        X9, X10, X10
-	VMOVHLPS      X10, X10, X9
-	VADDPS        X9, X10, X10
-	VMOVSHDUP     X10, X9
-	VADDSS        X9, X10, X10
-	VADDSS        (DI), X10, X10
-	VMOVSS        X10, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z6, Y9
-	VADDPS        Y6, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VADDPS        X9, X10, X10
-	VMOVHLPS      X10, X10, X9
-	VADDPS        X9, X10, X10
-	VMOVSHDUP     X10, X9
-	VADDSS        X9, X10, X10
-	VADDSS        (DI), X10, X10
-	VMOVSS        X10, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z7, Y9
-	VADDPS        Y7, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VADDPS        X9, X10, X10
-	VMOVHLPS      X10, X10, X9
-	VADDPS        X9, X10, X10
-	VMOVSHDUP     X10, X9
-	VADDSS        X9, X10, X10
-	VADDSS        (DI), X10, X10
-	VMOVSS        X10, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z8, Y9
-	VADDPS        Y8, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X10
-	VADDPS        X9, X10, X10
-	VMOVHLPS      X10, X10, X9
-	VADDPS        X9, X10, X10
-	VMOVSHDUP     X10, X9
-	VADDSS        X9, X10, X10
-	VADDSS        (DI), X10, X10
-	VMOVSS        X10, (DI)
-	ADDQ          $0x04, BX
+	VUNPCKLPS     Z2, Z1, Z15
+	VUNPCKHPS     Z2, Z1, Z16
+	VADDPS        Z15, Z16, Z16
+	VUNPCKLPS     Z4, Z3, Z15
+	VUNPCKHPS     Z4, Z3, Z17
+	VADDPS        Z15, Z17, Z17
+	VUNPCKLPD     Z17, Z16, Z15
+	VUNPCKHPD     Z17, Z16, Z16
+	VADDPS        Z15, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y15
+	VADDPS        Y16, Y15, Y15
+	VEXTRACTF32X4 $0x01, Y15, X16
+	VADDPS        X15, X16, X16
+	VXORPS        X15, X15, X15
+	VMOVLPS       (DI), X15, X15
+	VMOVHPS       (DI)(SI*1), X15, X15
+	VADDPS        X15, X16, X16
+	VMOVLPS       X16, (DI)
+	VMOVHPS       X16, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z6, Z5, Z15
+	VUNPCKHPS     Z6, Z5, Z16
+	VADDPS        Z15, Z16, Z16
+	VUNPCKLPS     Z8, Z7, Z15
+	VUNPCKHPS     Z8, Z7, Z17
+	VADDPS        Z15, Z17, Z17
+	VUNPCKLPD     Z17, Z16, Z15
+	VUNPCKHPD     Z17, Z16, Z16
+	VADDPS        Z15, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y15
+	VADDPS        Y16, Y15, Y15
+	VEXTRACTF32X4 $0x01, Y15, X16
+	VADDPS        X15, X16, X16
+	VXORPS        X15, X15, X15
+	VMOVLPS       (DI), X15, X15
+	VMOVHPS       (DI)(SI*1), X15, X15
+	VADDPS        X15, X16, X16
+	VMOVLPS       X16, (DI)
+	VMOVHPS       X16, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z10, Z9, Z15
+	VUNPCKHPS     Z10, Z9, Z16
+	VADDPS        Z15, Z16, Z16
+	VUNPCKLPS     Z12, Z11, Z15
+	VUNPCKHPS     Z12, Z11, Z17
+	VADDPS        Z15, Z17, Z17
+	VUNPCKLPD     Z17, Z16, Z15
+	VUNPCKHPD     Z17, Z16, Z16
+	VADDPS        Z15, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y15
+	VADDPS        Y16, Y15, Y15
+	VEXTRACTF32X4 $0x01, Y15, X16
+	VADDPS        X15, X16, X16
+	VXORPS        X15, X15, X15
+	VMOVLPS       (DI), X15, X15
+	VMOVHPS       (DI)(SI*1), X15, X15
+	VADDPS        X15, X16, X16
+	VMOVLPS       X16, (DI)
+	VMOVHPS       X16, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z14, Z13, Z15
+	VUNPCKHPS     Z14, Z13, Z16
+	VADDPS        Z15, Z16, Z16
+	VUNPCKLPS     Z14, Z13, Z15
+	VUNPCKHPS     Z14, Z13, Z17
+	VADDPS        Z15, Z17, Z17
+	VUNPCKLPD     Z17, Z16, Z15
+	VUNPCKHPD     Z17, Z16, Z16
+	VADDPS        Z15, Z16, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y15
+	VADDPS        Y16, Y15, Y15
+	VEXTRACTF32X4 $0x01, Y15, X16
+	VADDPS        X15, X16, X16
+	VXORPS        X15, X15, X15
+	VMOVLPS       (DI), X15, X15
+	VADDPS        X15, X16, X16
+	VMOVLPS       X16, (DI)
+	LEAQ          (DI)(SI*2), DI
+	ADDQ          $0x08, BX
 	ADDQ          CX, w+32(FP)
-	SUBQ          $0x01, n+0(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x02, n+0(FP)
 	JNZ           outputs
 	VZEROUPPER
 	RET
 
-// func weightDot4x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot4x4Float8AVX512(SB), NOSPLIT, $0-80
+// func weightDot6x2Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot6x2Float8AVX512(SB), NOSPLIT, $0-88
+	MOVQ         xRow+24(FP), AX
+	MOVQ         wRow+40(FP), CX
+	LEAQ         (AX)(AX*2), DX
+	MOVL         $0x87f00000, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Z0
+	MOVQ         y+64(FP), BX
+
+outputs:
+	MOVQ   x+16(FP), SI
+	LEAQ   (SI)(AX*4), DI
+	MOVQ   w+32(FP), R8
+	MOVQ   scale+48(FP), R9
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	MOVQ   k+8(FP), R10
+	MOVQ   ahead+80(FP), R11
+
+inputs:
+	PREFETCHT1    (R11)
+	ADDQ          $0x00000040, R11
+	VBROADCASTSS  (R9), Z13
+	ADDQ          $0x04, R9
+	VPMOVSXBD     (R8), Z14
+	VPSLLD        $0x14, Z14, Z14
+	VPANDD        Z0, Z14, Z14
+	VMULPS        Z13, Z14, Z14
+	VPMOVSXBD     (R8)(CX*1), Z15
+	VPSLLD        $0x14, Z15, Z15
+	VPANDD        Z0, Z15, Z15
+	VMULPS        Z13, Z15, Z15
+	VMOVUPS       (SI), Z16
+	VFMADD231PS   Z14, Z16, Z1
+	VFMADD231PS   Z15, Z16, Z2
+	VMOVUPS       (SI)(AX*1), Z16
+	VFMADD231PS   Z14, Z16, Z3
+	VFMADD231PS   Z15, Z16, Z4
+	VMOVUPS       (SI)(AX*2), Z16
+	VFMADD231PS   Z14, Z16, Z5
+	VFMADD231PS   Z15, Z16, Z6
+	VMOVUPS       (SI)(DX*1), Z16
+	VFMADD231PS   Z14, Z16, Z7
+	VFMADD231PS   Z15, Z16, Z8
+	VMOVUPS       (DI), Z16
+	VFMADD231PS   Z14, Z16, Z9
+	VFMADD231PS   Z15, Z16, Z10
+	VMOVUPS       (DI)(AX*1), Z16
+	VFMADD231PS   Z14, Z16, Z11
+	VFMADD231PS   Z15, Z16, Z12
+	VPMOVSXBD     16(R8), Z14
+	VPSLLD        $0x14, Z14, Z14
+	VPANDD        Z0, Z14, Z14
+	VMULPS        Z13, Z14, Z14
+	VPMOVSXBD     16(R8)(CX*1), Z15
+	VPSLLD        $0x14, Z15, Z15
+	VPANDD        Z0, Z15, Z15
+	VMULPS        Z13, Z15, Z15
+	VMOVUPS       64(SI), Z13
+	VFMADD231PS   Z14, Z13, Z1
+	VFMADD231PS   Z15, Z13, Z2
+	VMOVUPS       64(SI)(AX*1), Z13
+	VFMADD231PS   Z14, Z13, Z3
+	VFMADD231PS   Z15, Z13, Z4
+	VMOVUPS       64(SI)(AX*2), Z13
+	VFMADD231PS   Z14, Z13, Z5
+	VFMADD231PS   Z15, Z13, Z6
+	VMOVUPS       64(SI)(DX*1), Z13
+	VFMADD231PS   Z14, Z13, Z7
+	VFMADD231PS   Z15, Z13, Z8
+	VMOVUPS       64(DI), Z13
+	VFMADD231PS   Z14, Z13, Z9
+	VFMADD231PS   Z15, Z13, Z10
+	VMOVUPS       64(DI)(AX*1), Z13
+	VFMADD231PS   Z14, Z13, Z11
+	VFMADD231PS   Z15, Z13, Z12
+	ADDQ          $0x00000080, SI
+	ADDQ          $0x00000080, DI
+	ADDQ          $0x00000020, R8
+	SUBQ          $0x20, R10
+	JNZ           inputs
+	MOVQ          R11, ahead+80(FP)
+	MOVQ          yRow+72(FP), SI
+	MOVQ          BX, DI
+	VUNPCKLPS     Z2, Z1, Z13
+	VUNPCKHPS     Z2, Z1, Z14
+	VADDPS        Z13, Z14, Z14
+	VUNPCKLPS     Z4, Z3, Z13
+	VUNPCKHPS     Z4, Z3, Z15
+	VADDPS        Z13, Z15, Z15
+	VUNPCKLPD     Z15, Z14, Z13
+	VUNPCKHPD     Z15, Z14, Z14
+	VADDPS        Z13, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z14, Y13
+	VADDPS        Y14, Y13, Y13
+	VEXTRACTF32X4 $0x01, Y13, X14
+	VADDPS        X13, X14, X14
+	VXORPS        X13, X13, X13
+	VMOVLPS       (DI), X13, X13
+	VMOVHPS       (DI)(SI*1), X13, X13
+	VADDPS        X13, X14, X14
+	VMOVLPS       X14, (DI)
+	VMOVHPS       X14, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z6, Z5, Z13
+	VUNPCKHPS     Z6, Z5, Z14
+	VADDPS        Z13, Z14, Z14
+	VUNPCKLPS     Z8, Z7, Z13
+	VUNPCKHPS     Z8, Z7, Z15
+	VADDPS        Z13, Z15, Z15
+	VUNPCKLPD     Z15, Z14, Z13
+	VUNPCKHPD     Z15, Z14, Z14
+	VADDPS        Z13, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z14, Y13
+	VADDPS        Y14, Y13, Y13
+	VEXTRACTF32X4 $0x01, Y13, X14
+	VADDPS        X13, X14, X14
+	VXORPS        X13, X13, X13
+	VMOVLPS       (DI), X13, X13
+	VMOVHPS       (DI)(SI*1), X13, X13
+	VADDPS        X13, X14, X14
+	VMOVLPS       X14, (DI)
+	VMOVHPS       X14, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	VUNPCKLPS     Z10, Z9, Z13
+	VUNPCKHPS     Z10, Z9, Z14
+	VADDPS        Z13, Z14, Z14
+	VUNPCKLPS     Z12, Z11, Z13
+	VUNPCKHPS     Z12, Z11, Z15
+	VADDPS        Z13, Z15, Z15
+	VUNPCKLPD     Z15, Z14, Z13
+	VUNPCKHPD     Z15, Z14, Z14
+	VADDPS        Z13, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z14, Y13
+	VADDPS        Y14, Y13, Y13
+	VEXTRACTF32X4 $0x01, Y13, X14
+	VADDPS        X13, X14, X14
+	VXORPS        X13, X13, X13
+	VMOVLPS       (DI), X13, X13
+	VMOVHPS       (DI)(SI*1), X13, X13
+	VADDPS        X13, X14, X14
+	VMOVLPS       X14, (DI)
+	VMOVHPS       X14, (DI)(SI*1)
+	LEAQ          (DI)(SI*2), DI
+	ADDQ          $0x08, BX
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x02, n+0(FP)
+	JNZ           outputs
+	VZEROUPPER
+	RET
+
+// func weightDot5x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot5x4Float8AVX512(SB), NOSPLIT, $0-88
+	MOVQ         xRow+24(FP), AX
+	MOVQ         wRow+40(FP), CX
+	LEAQ         (AX)(AX*2), DX
+	LEAQ         (CX)(CX*2), BX
+	MOVL         $0x87f00000, SI
+	VMOVD        SI, X0
+	VPBROADCASTD X0, Z0
+	MOVQ         y+64(FP), SI
+
+outputs:
+	MOVQ   x+16(FP), DI
+	LEAQ   (DI)(AX*4), R8
+	MOVQ   w+32(FP), R9
+	MOVQ   scale+48(FP), R10
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	MOVQ   k+8(FP), R11
+	MOVQ   ahead+80(FP), R12
+
+inputs:
+	PREFETCHT1    (R12)
+	PREFETCHT1    64(R12)
+	ADDQ          $0x00000080, R12
+	VBROADCASTSS  (R10), Z21
+	ADDQ          $0x04, R10
+	VPMOVSXBD     (R9), Z22
+	VPSLLD        $0x14, Z22, Z22
+	VPANDD        Z0, Z22, Z22
+	VMULPS        Z21, Z22, Z22
+	VPMOVSXBD     (R9)(CX*1), Z23
+	VPSLLD        $0x14, Z23, Z23
+	VPANDD        Z0, Z23, Z23
+	VMULPS        Z21, Z23, Z23
+	VPMOVSXBD     (R9)(CX*2), Z24
+	VPSLLD        $0x14, Z24, Z24
+	VPANDD        Z0, Z24, Z24
+	VMULPS        Z21, Z24, Z24
+	VPMOVSXBD     (R9)(BX*1), Z25
+	VPSLLD        $0x14, Z25, Z25
+	VPANDD        Z0, Z25, Z25
+	VMULPS        Z21, Z25, Z25
+	VMOVUPS       (DI), Z26
+	VFMADD231PS   Z22, Z26, Z1
+	VFMADD231PS   Z23, Z26, Z2
+	VFMADD231PS   Z24, Z26, Z3
+	VFMADD231PS   Z25, Z26, Z4
+	VMOVUPS       (DI)(AX*1), Z26
+	VFMADD231PS   Z22, Z26, Z5
+	VFMADD231PS   Z23, Z26, Z6
+	VFMADD231PS   Z24, Z26, Z7
+	VFMADD231PS   Z25, Z26, Z8
+	VMOVUPS       (DI)(AX*2), Z26
+	VFMADD231PS   Z22, Z26, Z9
+	VFMADD231PS   Z23, Z26, Z10
+	VFMADD231PS   Z24, Z26, Z11
+	VFMADD231PS   Z25, Z26, Z12
+	VMOVUPS       (DI)(DX*1), Z26
+	VFMADD231PS   Z22, Z26, Z13
+	VFMADD231PS   Z23, Z26, Z14
+	VFMADD231PS   Z24, Z26, Z15
+	VFMADD231PS   Z25, Z26, Z16
+	VMOVUPS       (R8), Z26
+	VFMADD231PS   Z22, Z26, Z17
+	VFMADD231PS   Z23, Z26, Z18
+	VFMADD231PS   Z24, Z26, Z19
+	VFMADD231PS   Z25, Z26, Z20
+	VPMOVSXBD     16(R9), Z22
+	VPSLLD        $0x14, Z22, Z22
+	VPANDD        Z0, Z22, Z22
+	VMULPS        Z21, Z22, Z22
+	VPMOVSXBD     16(R9)(CX*1), Z23
+	VPSLLD        $0x14, Z23, Z23
+	VPANDD        Z0, Z23, Z23
+	VMULPS        Z21, Z23, Z23
+	VPMOVSXBD     16(R9)(CX*2), Z24
+	VPSLLD        $0x14, Z24, Z24
+	VPANDD        Z0, Z24, Z24
+	VMULPS        Z21, Z24, Z24
+	VPMOVSXBD     16(R9)(BX*1), Z25
+	VPSLLD        $0x14, Z25, Z25
+	VPANDD        Z0, Z25, Z25
+	VMULPS        Z21, Z25, Z25
+	VMOVUPS       64(DI), Z21
+	VFMADD231PS   Z22, Z21, Z1
+	VFMADD231PS   Z23, Z21, Z2
+	VFMADD231PS   Z24, Z21, Z3
+	VFMADD231PS   Z25, Z21, Z4
+	VMOVUPS       64(DI)(AX*1), Z21
+	VFMADD231PS   Z22, Z21, Z5
+	VFMADD231PS   Z23, Z21, Z6
+	VFMADD231PS   Z24, Z21, Z7
+	VFMADD231PS   Z25, Z21, Z8
+	VMOVUPS       64(DI)(AX*2), Z21
+	VFMADD231PS   Z22, Z21, Z9
+	VFMADD231PS   Z23, Z21, Z10
+	VFMADD231PS   Z24, Z21, Z11
+	VFMADD231PS   Z25, Z21, Z12
+	VMOVUPS       64(DI)(DX*1), Z21
+	VFMADD231PS   Z22, Z21, Z13
+	VFMADD231PS   Z23, Z21, Z14
+	VFMADD231PS   Z24, Z21, Z15
+	VFMADD231PS   Z25, Z21, Z16
+	VMOVUPS       64(R8), Z21
+	VFMADD231PS   Z22, Z21, Z17
+	VFMADD231PS   Z23, Z21, Z18
+	VFMADD231PS   Z24, Z21, Z19
+	VFMADD231PS   Z25, Z21, Z20
+	ADDQ          $0x00000080, DI
+	ADDQ          $0x00000080, R8
+	ADDQ          $0x00000020, R9
+	SUBQ          $0x20, R11
+	JNZ           inputs
+	MOVQ          R12, ahead+80(FP)
+	MOVQ          yRow+72(FP), DI
+	MOVQ          SI, R8
+	VUNPCKLPS     Z2, Z1, Z21
+	VUNPCKHPS     Z2, Z1, Z22
+	VADDPS        Z21, Z22, Z22
+	VUNPCKLPS     Z4, Z3, Z21
+	VUNPCKHPS     Z4, Z3, Z23
+	VADDPS        Z21, Z23, Z23
+	VUNPCKLPD     Z23, Z22, Z21
+	VUNPCKHPD     Z23, Z22, Z22
+	VADDPS        Z21, Z22, Z22
+	VEXTRACTF64X4 $0x01, Z22, Y21
+	VADDPS        Y22, Y21, Y21
+	VEXTRACTF32X4 $0x01, Y21, X22
+	VADDPS        X21, X22, X22
+	VADDPS        (R8), X22, X22
+	VMOVUPS       X22, (R8)
+	ADDQ          DI, R8
+	VUNPCKLPS     Z6, Z5, Z21
+	VUNPCKHPS     Z6, Z5, Z22
+	VADDPS        Z21, Z22, Z22
+	VUNPCKLPS     Z8, Z7, Z21
+	VUNPCKHPS     Z8, Z7, Z23
+	VADDPS        Z21, Z23, Z23
+	VUNPCKLPD     Z23, Z22, Z21
+	VUNPCKHPD     Z23, Z22, Z22
+	VADDPS        Z21, Z22, Z22
+	VEXTRACTF64X4 $0x01, Z22, Y21
+	VADDPS        Y22, Y21, Y21
+	VEXTRACTF32X4 $0x01, Y21, X22
+	VADDPS        X21, X22, X22
+	VADDPS        (R8), X22, X22
+	VMOVUPS       X22, (R8)
+	ADDQ          DI, R8
+	VUNPCKLPS     Z10, Z9, Z21
+	VUNPCKHPS     Z10, Z9, Z22
+	VADDPS        Z21, Z22, Z22
+	VUNPCKLPS     Z12, Z11, Z21
+	VUNPCKHPS     Z12, Z11, Z23
+	VADDPS        Z21, Z23, Z23
+	VUNPCKLPD     Z23, Z22, Z21
+	VUNPCKHPD     Z23, Z22, Z22
+	VADDPS        Z21, Z22, Z22
+	VEXTRACTF64X4 $0x01, Z22, Y21
+	VADDPS        Y22, Y21, Y21
+	VEXTRACTF32X4 $0x01, Y21, X22
+	VADDPS        X21, X22, X22
+	VADDPS        (R8), X22, X22
+	VMOVUPS       X22, (R8)
+	ADDQ          DI, R8
+	VUNPCKLPS     Z14, Z13, Z21
+	VUNPCKHPS     Z14, Z13, Z22
+	VADDPS        Z21, Z22, Z22
+	VUNPCKLPS     Z16, Z15, Z21
+	VUNPCKHPS     Z16, Z15, Z23
+	VADDPS        Z21, Z23, Z23
+	VUNPCKLPD     Z23, Z22, Z21
+	VUNPCKHPD     Z23, Z22, Z22
+	VADDPS        Z21, Z22, Z22
+	VEXTRACTF64X4 $0x01, Z22, Y21
+	VADDPS        Y22, Y21, Y21
+	VEXTRACTF32X4 $0x01, Y21, X22
+	VADDPS        X21, X22, X22
+	VADDPS        (R8), X22, X22
+	VMOVUPS       X22, (R8)
+	ADDQ          DI, R8
+	VUNPCKLPS     Z18, Z17, Z21
+	VUNPCKHPS     Z18, Z17, Z22
+	VADDPS        Z21, Z22, Z22
+	VUNPCKLPS     Z20, Z19, Z21
+	VUNPCKHPS     Z20, Z19, Z23
+	VADDPS        Z21, Z23, Z23
+	VUNPCKLPD     Z23, Z22, Z21
+	VUNPCKHPD     Z23, Z22, Z22
+	VADDPS        Z21, Z22, Z22
+	VEXTRACTF64X4 $0x01, Z22, Y21
+	VADDPS        Y22, Y21, Y21
+	VEXTRACTF32X4 $0x01, Y21, X22
+	VADDPS        X21, X22, X22
+	VADDPS        (R8), X22, X22
+	VMOVUPS       X22, (R8)
+	ADDQ          DI, R8
+	ADDQ          $0x10, SI
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x04, n+0(FP)
+	JNZ           outputs
+	VZEROUPPER
+	RET
+
+// func weightDot4x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot4x4Float8AVX512(SB), NOSPLIT, $0-88
 	MOVQ         xRow+24(FP), AX
 	MOVQ         wRow+40(FP), CX
 	LEAQ         (AX)(AX*2), DX
@@ -4468,8 +5551,12 @@ outputs:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 	MOVQ   k+8(FP), R10
+	MOVQ   ahead+80(FP), R11
 
 inputs:
+	PREFETCHT1    (R11)
+	PREFETCHT1    64(R11)
+	ADDQ          $0x00000080, R11
 	VBROADCASTSS  (R9), Z17
 	ADDQ          $0x04, R9
 	VPMOVSXBD     (R8), Z18
@@ -4548,171 +5635,73 @@ inputs:
 	ADDQ          $0x00000020, R8
 	SUBQ          $0x20, R10
 	JNZ           inputs
+	MOVQ          R11, ahead+80(FP)
 	MOVQ          yRow+72(FP), DI
 	MOVQ          SI, R8
-	VEXTRACTF64X4 $0x01, Z1, Y17
-	VADDPS        Y1, Y17, Y17
+	VUNPCKLPS     Z2, Z1, Z17
+	VUNPCKHPS     Z2, Z1, Z18
+	VADDPS        Z17, Z18, Z18
+	VUNPCKLPS     Z4, Z3, Z17
+	VUNPCKHPS     Z4, Z3, Z19
+	VADDPS        Z17, Z19, Z19
+	VUNPCKLPD     Z19, Z18, Z17
+	VUNPCKHPD     Z19, Z18, Z18
+	VADDPS        Z17, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z18, Y17
+	VADDPS        Y18, Y17, Y17
 	VEXTRACTF32X4 $0x01, Y17, X18
 	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        (R8), X18, X18
-	VMOVSS        X18, (R8)
-	VEXTRACTF64X4 $0x01, Z2, Y17
-	VADDPS        Y2, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        4(R8), X18, X18
-	VMOVSS        X18, 4(R8)
-	VEXTRACTF64X4 $0x01, Z3, Y17
-	VADDPS        Y3, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        8(R8), X18, X18
-	VMOVSS        X18, 8(R8)
-	VEXTRACTF64X4 $0x01, Z4, Y17
-	VADDPS        Y4, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        12(R8), X18, X18
-	VMOVSS        X18, 12(R8)
+	VADDPS        (R8), X18, X18
+	VMOVUPS       X18, (R8)
 	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z5, Y17
-	VADDPS        Y5, Y17, Y17
+	VUNPCKLPS     Z6, Z5, Z17
+	VUNPCKHPS     Z6, Z5, Z18
+	VADDPS        Z17, Z18, Z18
+	VUNPCKLPS     Z8, Z7, Z17
+	VUNPCKHPS     Z8, Z7, Z19
+	VADDPS        Z17, Z19, Z19
+	VUNPCKLPD     Z19, Z18, Z17
+	VUNPCKHPD     Z19, Z18, Z18
+	VADDPS        Z17, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z18, Y17
+	VADDPS        Y18, Y17, Y17
 	VEXTRACTF32X4 $0x01, Y17, X18
 	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        (R8), X18, X18
-	VMOVSS        X18, (R8)
-	VEXTRACTF64X4 $0x01, Z6, Y17
-	VADDPS        Y6, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        4(R8), X18, X18
-	VMOVSS        X18, 4(R8)
-	VEXTRACTF64X4 $0x01, Z7, Y17
-	VADDPS        Y7, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        8(R8), X18, X18
-	VMOVSS        X18, 8(R8)
-	VEXTRACTF64X4 $0x01, Z8, Y17
-	VADDPS        Y8, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        12(R8), X18, X18
-	VMOVSS        X18, 12(R8)
+	VADDPS        (R8), X18, X18
+	VMOVUPS       X18, (R8)
 	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z9, Y17
-	VADDPS        Y9, Y17, Y17
+	VUNPCKLPS     Z10, Z9, Z17
+	VUNPCKHPS     Z10, Z9, Z18
+	VADDPS        Z17, Z18, Z18
+	VUNPCKLPS     Z12, Z11, Z17
+	VUNPCKHPS     Z12, Z11, Z19
+	VADDPS        Z17, Z19, Z19
+	VUNPCKLPD     Z19, Z18, Z17
+	VUNPCKHPD     Z19, Z18, Z18
+	VADDPS        Z17, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z18, Y17
+	VADDPS        Y18, Y17, Y17
 	VEXTRACTF32X4 $0x01, Y17, X18
 	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        (R8), X18, X18
-	VMOVSS        X18, (R8)
-	VEXTRACTF64X4 $0x01, Z10, Y17
-	VADDPS        Y10, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        4(R8), X18, X18
-	VMOVSS        X18, 4(R8)
-	VEXTRACTF64X4 $0x01, Z11, Y17
-	VADDPS        Y11, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        8(R8), X18, X18
-	VMOVSS        X18, 8(R8)
-	VEXTRACTF64X4 $0x01, Z12, Y17
-	VADDPS        Y12, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        12(R8), X18, X18
-	VMOVSS        X18, 12(R8)
+	VADDPS        (R8), X18, X18
+	VMOVUPS       X18, (R8)
 	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z13, Y17
-	VADDPS        Y13, Y17, Y17
+	VUNPCKLPS     Z14, Z13, Z17
+	VUNPCKHPS     Z14, Z13, Z18
+	VADDPS        Z17, Z18, Z18
+	VUNPCKLPS     Z16, Z15, Z17
+	VUNPCKHPS     Z16, Z15, Z19
+	VADDPS        Z17, Z19, Z19
+	VUNPCKLPD     Z19, Z18, Z17
+	VUNPCKHPD     Z19, Z18, Z18
+	VADDPS        Z17, Z18, Z18
+	VEXTRACTF64X4 $0x01, Z18, Y17
+	VADDPS        Y18, Y17, Y17
 	VEXTRACTF32X4 $0x01, Y17, X18
 	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        (R8), X18, X18
-	VMOVSS        X18, (R8)
-	VEXTRACTF64X4 $0x01, Z14, Y17
-	VADDPS        Y14, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        4(R8), X18, X18
-	VMOVSS        X18, 4(R8)
-	VEXTRACTF64X4 $0x01, Z15, Y17
-	VADDPS        Y15, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        8(R8), X18, X18
-	VMOVSS        X18, 8(R8)
-	VEXTRACTF64X4 $0x01, Z16, Y17
-	VADDPS        Y16, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X18
-	VADDPS        X17, X18, X18
-	VMOVHLPS      X18, X18, X17
-	VADDPS        X17, X18, X18
-	VMOVSHDUP     X18, X17
-	VADDSS        X17, X18, X18
-	VADDSS        12(R8), X18, X18
-	VMOVSS        X18, 12(R8)
+	VADDPS        (R8), X18, X18
+	VMOVUPS       X18, (R8)
+	ADDQ          DI, R8
 	ADDQ          $0x10, SI
 	ADDQ          CX, w+32(FP)
 	ADDQ          CX, w+32(FP)
@@ -4723,12 +5712,12 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot4x1Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot4x1Float8AVX512(SB), NOSPLIT, $0-80
+// func weightDot3x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot3x4Float8AVX512(SB), NOSPLIT, $0-88
 	MOVQ         xRow+24(FP), AX
 	MOVQ         wRow+40(FP), CX
-	LEAQ         (AX)(AX*2), DX
+	LEAQ         (CX)(CX*2), DX
 	MOVL         $0x87f00000, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Z0
@@ -4742,94 +5731,286 @@ outputs:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
 	MOVQ   k+8(FP), R9
+	MOVQ   ahead+80(FP), R10
 
 inputs:
-	VBROADCASTSS  (R8), Z5
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
+	VBROADCASTSS  (R8), Z13
 	ADDQ          $0x04, R8
-	VPMOVSXBD     (DI), Z6
-	VPSLLD        $0x14, Z6, Z6
-	VPANDD        Z0, Z6, Z6
-	VMULPS        Z5, Z6, Z6
-	VMOVUPS       (SI), Z7
-	VFMADD231PS   Z6, Z7, Z1
-	VMOVUPS       (SI)(AX*1), Z7
-	VFMADD231PS   Z6, Z7, Z2
-	VMOVUPS       (SI)(AX*2), Z7
-	VFMADD231PS   Z6, Z7, Z3
-	VMOVUPS       (SI)(DX*1), Z7
-	VFMADD231PS   Z6, Z7, Z4
-	VPMOVSXBD     16(DI), Z6
-	VPSLLD        $0x14, Z6, Z6
-	VPANDD        Z0, Z6, Z6
-	VMULPS        Z5, Z6, Z6
-	VMOVUPS       64(SI), Z5
-	VFMADD231PS   Z6, Z5, Z1
-	VMOVUPS       64(SI)(AX*1), Z5
-	VFMADD231PS   Z6, Z5, Z2
-	VMOVUPS       64(SI)(AX*2), Z5
-	VFMADD231PS   Z6, Z5, Z3
-	VMOVUPS       64(SI)(DX*1), Z5
-	VFMADD231PS   Z6, Z5, Z4
+	VPMOVSXBD     (DI), Z14
+	VPSLLD        $0x14, Z14, Z14
+	VPANDD        Z0, Z14, Z14
+	VMULPS        Z13, Z14, Z14
+	VPMOVSXBD     (DI)(CX*1), Z15
+	VPSLLD        $0x14, Z15, Z15
+	VPANDD        Z0, Z15, Z15
+	VMULPS        Z13, Z15, Z15
+	VPMOVSXBD     (DI)(CX*2), Z16
+	VPSLLD        $0x14, Z16, Z16
+	VPANDD        Z0, Z16, Z16
+	VMULPS        Z13, Z16, Z16
+	VPMOVSXBD     (DI)(DX*1), Z17
+	VPSLLD        $0x14, Z17, Z17
+	VPANDD        Z0, Z17, Z17
+	VMULPS        Z13, Z17, Z17
+	VMOVUPS       (SI), Z18
+	VFMADD231PS   Z14, Z18, Z1
+	VFMADD231PS   Z15, Z18, Z2
+	VFMADD231PS   Z16, Z18, Z3
+	VFMADD231PS   Z17, Z18, Z4
+	VMOVUPS       (SI)(AX*1), Z18
+	VFMADD231PS   Z14, Z18, Z5
+	VFMADD231PS   Z15, Z18, Z6
+	VFMADD231PS   Z16, Z18, Z7
+	VFMADD231PS   Z17, Z18, Z8
+	VMOVUPS       (SI)(AX*2), Z18
+	VFMADD231PS   Z14, Z18, Z9
+	VFMADD231PS   Z15, Z18, Z10
+	VFMADD231PS   Z16, Z18, Z11
+	VFMADD231PS   Z17, Z18, Z12
+	VPMOVSXBD     16(DI), Z14
+	VPSLLD        $0x14, Z14, Z14
+	VPANDD        Z0, Z14, Z14
+	VMULPS        Z13, Z14, Z14
+	VPMOVSXBD     16(DI)(CX*1), Z15
+	VPSLLD        $0x14, Z15, Z15
+	VPANDD        Z0, Z15, Z15
+	VMULPS        Z13, Z15, Z15
+	VPMOVSXBD     16(DI)(CX*2), Z16
+	VPSLLD        $0x14, Z16, Z16
+	VPANDD        Z0, Z16, Z16
+	VMULPS        Z13, Z16, Z16
+	VPMOVSXBD     16(DI)(DX*1), Z17
+	VPSLLD        $0x14, Z17, Z17
+	VPANDD        Z0, Z17, Z17
+	VMULPS        Z13, Z17, Z17
+	VMOVUPS       64(SI), Z13
+	VFMADD231PS   Z14, Z13, Z1
+	VFMADD231PS   Z15, Z13, Z2
+	VFMADD231PS   Z16, Z13, Z3
+	VFMADD231PS   Z17, Z13, Z4
+	VMOVUPS       64(SI)(AX*1), Z13
+	VFMADD231PS   Z14, Z13, Z5
+	VFMADD231PS   Z15, Z13, Z6
+	VFMADD231PS   Z16, Z13, Z7
+	VFMADD231PS   Z17, Z13, Z8
+	VMOVUPS       64(SI)(AX*2), Z13
+	VFMADD231PS   Z14, Z13, Z9
+	VFMADD231PS   Z15, Z13, Z10
+	VFMADD231PS   Z16, Z13, Z11
+	VFMADD231PS   Z17, Z13, Z12
 	ADDQ          $0x00000080, SI
 	ADDQ          $0x00000020, DI
 	SUBQ          $0x20, R9
 	JNZ           inputs
+	MOVQ          R10, ahead+80(FP)
 	MOVQ          yRow+72(FP), SI
 	MOVQ          BX, DI
-	VEXTRACTF64X4 $0x01, Z1, Y5
-	VADDPS        Y1, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X6
-	VADDPS        X5, X6, X6
-	VMOVHLPS      X6, X6, X5
-	VADDPS        X5, X6, X6
-	VMOVSHDUP     X6, X5
-	VADDSS        X5, X6, X6
-	VADDSS        (DI), X6, X6
-	VMOVSS        X6, (DI)
+	VUNPCKLPS     Z2, Z1, Z13
+	VUNPCKHPS     Z2, Z1, Z14
+	VADDPS        Z13, Z14, Z14
+	VUNPCKLPS     Z4, Z3, Z13
+	VUNPCKHPS     Z4, Z3, Z15
+	VADDPS        Z13, Z15, Z15
+	VUNPCKLPD     Z15, Z14, Z13
+	VUNPCKHPD     Z15, Z14, Z14
+	VADDPS        Z13, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z14, Y13
+	VADDPS        Y14, Y13, Y13
+	VEXTRACTF32X4 $0x01, Y13, X14
+	VADDPS        X13, X14, X14
+	VADDPS        (DI), X14, X14
+	VMOVUPS       X14, (DI)
 	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z2, Y5
-	VADDPS        Y2, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X6
-	VADDPS        X5, X6, X6
-	VMOVHLPS      X6, X6, X5
-	VADDPS        X5, X6, X6
-	VMOVSHDUP     X6, X5
-	VADDSS        X5, X6, X6
-	VADDSS        (DI), X6, X6
-	VMOVSS        X6, (DI)
+	VUNPCKLPS     Z6, Z5, Z13
+	VUNPCKHPS     Z6, Z5, Z14
+	VADDPS        Z13, Z14, Z14
+	VUNPCKLPS     Z8, Z7, Z13
+	VUNPCKHPS     Z8, Z7, Z15
+	VADDPS        Z13, Z15, Z15
+	VUNPCKLPD     Z15, Z14, Z13
+	VUNPCKHPD     Z15, Z14, Z14
+	VADDPS        Z13, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z14, Y13
+	VADDPS        Y14, Y13, Y13
+	VEXTRACTF32X4 $0x01, Y13, X14
+	VADDPS        X13, X14, X14
+	VADDPS        (DI), X14, X14
+	VMOVUPS       X14, (DI)
 	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VADDPS        Y3, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X6
-	VADDPS        X5, X6, X6
-	VMOVHLPS      X6, X6, X5
-	VADDPS        X5, X6, X6
-	VMOVSHDUP     X6, X5
-	VADDSS        X5, X6, X6
-	VADDSS        (DI), X6, X6
-	VMOVSS        X6, (DI)
+	VUNPCKLPS     Z10, Z9, Z13
+	VUNPCKHPS     Z10, Z9, Z14
+	VADDPS        Z13, Z14, Z14
+	VUNPCKLPS     Z12, Z11, Z13
+	VUNPCKHPS     Z12, Z11, Z15
+	VADDPS        Z13, Z15, Z15
+	VUNPCKLPD     Z15, Z14, Z13
+	VUNPCKHPD     Z15, Z14, Z14
+	VADDPS        Z13, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z14, Y13
+	VADDPS        Y14, Y13, Y13
+	VEXTRACTF32X4 $0x01, Y13, X14
+	VADDPS        X13, X14, X14
+	VADDPS        (DI), X14, X14
+	VMOVUPS       X14, (DI)
 	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z4, Y5
-	VADDPS        Y4, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X6
-	VADDPS        X5, X6, X6
-	VMOVHLPS      X6, X6, X5
-	VADDPS        X5, X6, X6
-	VMOVSHDUP     X6, X5
-	VADDSS        X5, X6, X6
-	VADDSS        (DI), X6, X6
-	VMOVSS        X6, (DI)
-	ADDQ          $0x04, BX
+	ADDQ          $0x10, BX
 	ADDQ          CX, w+32(FP)
-	SUBQ          $0x01, n+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x04, n+0(FP)
 	JNZ           outputs
 	VZEROUPPER
 	RET
 
-// func weightDot1x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot1x4Float8AVX512(SB), NOSPLIT, $0-80
+// func weightDot2x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot2x4Float8AVX512(SB), NOSPLIT, $0-88
+	MOVQ         xRow+24(FP), AX
+	MOVQ         wRow+40(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	MOVL         $0x87f00000, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Z0
+	MOVQ         y+64(FP), BX
+
+outputs:
+	MOVQ   x+16(FP), SI
+	MOVQ   w+32(FP), DI
+	MOVQ   scale+48(FP), R8
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	MOVQ   k+8(FP), R9
+	MOVQ   ahead+80(FP), R10
+
+inputs:
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
+	VBROADCASTSS  (R8), Z9
+	ADDQ          $0x04, R8
+	VPMOVSXBD     (DI), Z10
+	VPSLLD        $0x14, Z10, Z10
+	VPANDD        Z0, Z10, Z10
+	VMULPS        Z9, Z10, Z10
+	VPMOVSXBD     (DI)(CX*1), Z11
+	VPSLLD        $0x14, Z11, Z11
+	VPANDD        Z0, Z11, Z11
+	VMULPS        Z9, Z11, Z11
+	VPMOVSXBD     (DI)(CX*2), Z12
+	VPSLLD        $0x14, Z12, Z12
+	VPANDD        Z0, Z12, Z12
+	VMULPS        Z9, Z12, Z12
+	VPMOVSXBD     (DI)(DX*1), Z13
+	VPSLLD        $0x14, Z13, Z13
+	VPANDD        Z0, Z13, Z13
+	VMULPS        Z9, Z13, Z13
+	VMOVUPS       (SI), Z14
+	VFMADD231PS   Z10, Z14, Z1
+	VFMADD231PS   Z11, Z14, Z2
+	VFMADD231PS   Z12, Z14, Z3
+	VFMADD231PS   Z13, Z14, Z4
+	VMOVUPS       (SI)(AX*1), Z14
+	VFMADD231PS   Z10, Z14, Z5
+	VFMADD231PS   Z11, Z14, Z6
+	VFMADD231PS   Z12, Z14, Z7
+	VFMADD231PS   Z13, Z14, Z8
+	VPMOVSXBD     16(DI), Z10
+	VPSLLD        $0x14, Z10, Z10
+	VPANDD        Z0, Z10, Z10
+	VMULPS        Z9, Z10, Z10
+	VPMOVSXBD     16(DI)(CX*1), Z11
+	VPSLLD        $0x14, Z11, Z11
+	VPANDD        Z0, Z11, Z11
+	VMULPS        Z9, Z11, Z11
+	VPMOVSXBD     16(DI)(CX*2), Z12
+	VPSLLD        $0x14, Z12, Z12
+	VPANDD        Z0, Z12, Z12
+	VMULPS        Z9, Z12, Z12
+	VPMOVSXBD     16(DI)(DX*1), Z13
+	VPSLLD        $0x14, Z13, Z13
+	VPANDD        Z0, Z13, Z13
+	VMULPS        Z9, Z13, Z13
+	VMOVUPS       64(SI), Z9
+	VFMADD231PS   Z10, Z9, Z1
+	VFMADD231PS   Z11, Z9, Z2
+	VFMADD231PS   Z12, Z9, Z3
+	VFMADD231PS   Z13, Z9, Z4
+	VMOVUPS       64(SI)(AX*1), Z9
+	VFMADD231PS   Z10, Z9, Z5
+	VFMADD231PS   Z11, Z9, Z6
+	VFMADD231PS   Z12, Z9, Z7
+	VFMADD231PS   Z13, Z9, Z8
+	ADDQ          $0x00000080, SI
+	ADDQ          $0x00000020, DI
+	SUBQ          $0x20, R9
+	JNZ           inputs
+	MOVQ          R10, ahead+80(FP)
+	MOVQ          yRow+72(FP), SI
+	MOVQ          BX, DI
+	VUNPCKLPS     Z2, Z1, Z9
+	VUNPCKHPS     Z2, Z1, Z10
+	VADDPS        Z9, Z10, Z10
+	VUNPCKLPS     Z4, Z3, Z9
+	VUNPCKHPS     Z4, Z3, Z11
+	VADDPS        Z9, Z11, Z11
+	VUNPCKLPD     Z11, Z10, Z9
+	VUNPCKHPD     Z11, Z10, Z10
+	VADDPS        Z9, Z10, Z10
+	VEXTRACTF64X4 $0x01, Z10, Y9
+	VADDPS        Y10, Y9, Y9
+	VEXTRACTF32X4 $0x01, Y9, X10
+	VADDPS        X9, X10, X10
+	VADDPS        (DI), X10, X10
+	VMOVUPS       X10, (DI)
+	ADDQ          SI, DI
+	VUNPCKLPS     Z6, Z5, Z9
+	VUNPCKHPS     Z6, Z5, Z10
+	VADDPS        Z9, Z10, Z10
+	VUNPCKLPS     Z8, Z7, Z9
+	VUNPCKHPS     Z8, Z7, Z11
+	VADDPS        Z9, Z11, Z11
+	VUNPCKLPD     Z11, Z10, Z9
+	VUNPCKHPD     Z11, Z10, Z10
+	VADDPS        Z9, Z10, Z10
+	VEXTRACTF64X4 $0x01, Z10, Y9
+	VADDPS        Y10, Y9, Y9
+	VEXTRACTF32X4 $0x01, Y9, X10
+	VADDPS        X9, X10, X10
+	VADDPS        (DI), X10, X10
+	VMOVUPS       X10, (DI)
+	ADDQ          SI, DI
+	ADDQ          $0x10, BX
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	SUBQ          $0x04, n+0(FP)
+	JNZ           outputs
+	VZEROUPPER
+	RET
+
+// func weightDot1x4Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot1x4Float8AVX512(SB), NOSPLIT, $0-88
 	MOVQ         xRow+24(FP), AX
 	MOVQ         wRow+40(FP), AX
 	LEAQ         (AX)(AX*2), CX
@@ -4847,8 +6028,12 @@ outputs:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	MOVQ   k+8(FP), R8
+	MOVQ   ahead+80(FP), R9
 
 inputs:
+	PREFETCHT1    (R9)
+	PREFETCHT1    64(R9)
+	ADDQ          $0x00000080, R9
 	VBROADCASTSS  (DI), Z5
 	ADDQ          $0x04, DI
 	VPMOVSXBD     (SI), Z6
@@ -4897,48 +6082,25 @@ inputs:
 	ADDQ          $0x00000020, SI
 	SUBQ          $0x20, R8
 	JNZ           inputs
+	MOVQ          R9, ahead+80(FP)
 	MOVQ          yRow+72(FP), BX
-	MOVQ          DX, BX
-	VEXTRACTF64X4 $0x01, Z1, Y5
-	VADDPS        Y1, Y5, Y5
+	MOVQ          DX, SI
+	VUNPCKLPS     Z2, Z1, Z5
+	VUNPCKHPS     Z2, Z1, Z6
+	VADDPS        Z5, Z6, Z6
+	VUNPCKLPS     Z4, Z3, Z5
+	VUNPCKHPS     Z4, Z3, Z7
+	VADDPS        Z5, Z7, Z7
+	VUNPCKLPD     Z7, Z6, Z5
+	VUNPCKHPD     Z7, Z6, Z6
+	VADDPS        Z5, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y5
+	VADDPS        Y6, Y5, Y5
 	VEXTRACTF32X4 $0x01, Y5, X6
 	VADDPS        X5, X6, X6
-	VMOVHLPS      X6, X6, X5
-	VADDPS        X5, X6, X6
-	VMOVSHDUP     X6, X5
-	VADDSS        X5, X6, X6
-	VADDSS        (BX), X6, X6
-	VMOVSS        X6, (BX)
-	VEXTRACTF64X4 $0x01, Z2, Y5
-	VADDPS        Y2, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X6
-	VADDPS        X5, X6, X6
-	VMOVHLPS      X6, X6, X5
-	VADDPS        X5, X6, X6
-	VMOVSHDUP     X6, X5
-	VADDSS        X5, X6, X6
-	VADDSS        4(BX), X6, X6
-	VMOVSS        X6, 4(BX)
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VADDPS        Y3, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X6
-	VADDPS        X5, X6, X6
-	VMOVHLPS      X6, X6, X5
-	VADDPS        X5, X6, X6
-	VMOVSHDUP     X6, X5
-	VADDSS        X5, X6, X6
-	VADDSS        8(BX), X6, X6
-	VMOVSS        X6, 8(BX)
-	VEXTRACTF64X4 $0x01, Z4, Y5
-	VADDPS        Y4, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X6
-	VADDPS        X5, X6, X6
-	VMOVHLPS      X6, X6, X5
-	VADDPS        X5, X6, X6
-	VMOVSHDUP     X6, X5
-	VADDSS        X5, X6, X6
-	VADDSS        12(BX), X6, X6
-	VMOVSS        X6, 12(BX)
+	VADDPS        (SI), X6, X6
+	VMOVUPS       X6, (SI)
+	ADDQ          BX, SI
 	ADDQ          $0x10, DX
 	ADDQ          AX, w+32(FP)
 	ADDQ          AX, w+32(FP)
@@ -4949,9 +6111,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot1x1Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX512F, AVX512VL
-TEXT ·weightDot1x1Float8AVX512(SB), NOSPLIT, $0-80
+// func weightDot1x1Float8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot1x1Float8AVX512(SB), NOSPLIT, $0-88
 	MOVQ         xRow+24(FP), AX
 	MOVQ         wRow+40(FP), AX
 	MOVL         $0x87f00000, CX
@@ -4965,8 +6127,11 @@ outputs:
 	MOVQ   scale+48(FP), SI
 	VPXORD Z1, Z1, Z1
 	MOVQ   k+8(FP), DI
+	MOVQ   ahead+80(FP), R8
 
 inputs:
+	PREFETCHT1    (R8)
+	ADDQ          $0x00000020, R8
 	VBROADCASTSS  (SI), Z2
 	ADDQ          $0x04, SI
 	VPMOVSXBD     (BX), Z3
@@ -4985,6 +6150,7 @@ inputs:
 	ADDQ          $0x00000020, BX
 	SUBQ          $0x20, DI
 	JNZ           inputs
+	MOVQ          R8, ahead+80(FP)
 	MOVQ          yRow+72(FP), DX
 	MOVQ          CX, DX
 	VEXTRACTF64X4 $0x01, Z1, Y2
@@ -5004,9 +6170,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot8x2Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, AVX512F, AVX512VL
-TEXT ·weightDot8x2Int8AVX512(SB), NOSPLIT, $0-80
+// func weightDot8x2Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot8x2Int8AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
 	LEAQ (AX)(AX*2), DX
@@ -5035,8 +6201,11 @@ outputs:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	MOVQ   k+8(FP), R11
+	MOVQ   ahead+80(FP), R12
 
 inputs:
+	PREFETCHT1    (R12)
+	ADDQ          $0x00000040, R12
 	VPBROADCASTW  (R10), Y16
 	VCVTPH2PS     Y16, Z16
 	VPBROADCASTW  (R10)(BX*1), Y17
@@ -5107,175 +6276,89 @@ inputs:
 	ADDQ          $0x00000020, R9
 	SUBQ          $0x20, R11
 	JNZ           inputs
+	MOVQ          R12, ahead+80(FP)
 	MOVQ          yRow+72(FP), DI
 	MOVQ          SI, R8
-	VEXTRACTF64X4 $0x01, Z0, Y16
-	VADDPS        Y0, Y16, Y16
+	VUNPCKLPS     Z1, Z0, Z16
+	VUNPCKHPS     Z1, Z0, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z3, Z2, Z16
+	VUNPCKHPS     Z3, Z2, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
+	VXORPS        X16, X16, X16
+	VMOVLPS       (R8), X16, X16
+	VMOVHPS       (R8)(DI*1), X16, X16
 	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z1, Y16
-	VADDPS        Y1, Y16, Y16
+	VMOVLPS       X17, (R8)
+	VMOVHPS       X17, (R8)(DI*1)
+	LEAQ          (R8)(DI*2), R8
+	VUNPCKLPS     Z5, Z4, Z16
+	VUNPCKHPS     Z5, Z4, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z7, Z6, Z16
+	VUNPCKHPS     Z7, Z6, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
+	VXORPS        X16, X16, X16
+	VMOVLPS       (R8), X16, X16
+	VMOVHPS       (R8)(DI*1), X16, X16
 	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z2, Y16
-	VADDPS        Y2, Y16, Y16
+	VMOVLPS       X17, (R8)
+	VMOVHPS       X17, (R8)(DI*1)
+	LEAQ          (R8)(DI*2), R8
+	VUNPCKLPS     Z9, Z8, Z16
+	VUNPCKHPS     Z9, Z8, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z11, Z10, Z16
+	VUNPCKHPS     Z11, Z10, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
+	VXORPS        X16, X16, X16
+	VMOVLPS       (R8), X16, X16
+	VMOVHPS       (R8)(DI*1), X16, X16
 	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z3, Y16
-	VADDPS        Y3, Y16, Y16
+	VMOVLPS       X17, (R8)
+	VMOVHPS       X17, (R8)(DI*1)
+	LEAQ          (R8)(DI*2), R8
+	VUNPCKLPS     Z13, Z12, Z16
+	VUNPCKHPS     Z13, Z12, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z15, Z14, Z16
+	VUNPCKHPS     Z15, Z14, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
+	VXORPS        X16, X16, X16
+	VMOVLPS       (R8), X16, X16
+	VMOVHPS       (R8)(DI*1), X16, X16
 	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z4, Y16
-	VADDPS        Y4, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z5, Y16
-	VADDPS        Y5, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z6, Y16
-	VADDPS        Y6, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z7, Y16
-	VADDPS        Y7, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z8, Y16
-	VADDPS        Y8, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z9, Y16
-	VADDPS        Y9, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z10, Y16
-	VADDPS        Y10, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z11, Y16
-	VADDPS        Y11, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z12, Y16
-	VADDPS        Y12, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z13, Y16
-	VADDPS        Y13, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
-	ADDQ          DI, R8
-	VEXTRACTF64X4 $0x01, Z14, Y16
-	VADDPS        Y14, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R8), X17, X17
-	VMOVSS        X17, (R8)
-	VEXTRACTF64X4 $0x01, Z15, Y16
-	VADDPS        Y15, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R8), X17, X17
-	VMOVSS        X17, 4(R8)
+	VMOVLPS       X17, (R8)
+	VMOVHPS       X17, (R8)(DI*1)
+	LEAQ          (R8)(DI*2), R8
 	ADDQ          $0x08, SI
 	ADDQ          CX, w+32(FP)
 	ADDQ          CX, w+32(FP)
@@ -5286,19 +6369,20 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot8x1Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, AVX512F, AVX512VL
-TEXT ·weightDot8x1Int8AVX512(SB), NOSPLIT, $0-80
+// func weightDot7x2Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot7x2Int8AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
 	LEAQ (AX)(AX*2), DX
-	MOVQ y+64(FP), BX
+	MOVQ scaleRow+56(FP), BX
+	MOVQ y+64(FP), SI
 
 outputs:
-	MOVQ   x+16(FP), SI
-	LEAQ   (SI)(AX*4), DI
-	MOVQ   w+32(FP), R8
-	MOVQ   scale+48(FP), R9
+	MOVQ   x+16(FP), DI
+	LEAQ   (DI)(AX*4), R8
+	MOVQ   w+32(FP), R9
+	MOVQ   scale+48(FP), R10
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5307,156 +6391,567 @@ outputs:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   k+8(FP), R10
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ   k+8(FP), R11
+	MOVQ   ahead+80(FP), R12
 
 inputs:
-	VPBROADCASTW  (R9), Y8
-	VCVTPH2PS     Y8, Z8
-	ADDQ          $0x02, R9
-	VPMOVSXBD     (R8), Z9
-	VCVTDQ2PS     Z9, Z9
-	VMULPS        Z8, Z9, Z9
-	VMOVUPS       (SI), Z10
-	VFMADD231PS   Z9, Z10, Z0
-	VMOVUPS       (SI)(AX*1), Z10
-	VFMADD231PS   Z9, Z10, Z1
-	VMOVUPS       (SI)(AX*2), Z10
-	VFMADD231PS   Z9, Z10, Z2
-	VMOVUPS       (SI)(DX*1), Z10
-	VFMADD231PS   Z9, Z10, Z3
-	VMOVUPS       (DI), Z10
-	VFMADD231PS   Z9, Z10, Z4
-	VMOVUPS       (DI)(AX*1), Z10
-	VFMADD231PS   Z9, Z10, Z5
-	VMOVUPS       (DI)(AX*2), Z10
-	VFMADD231PS   Z9, Z10, Z6
-	VMOVUPS       (DI)(DX*1), Z10
-	VFMADD231PS   Z9, Z10, Z7
-	VPMOVSXBD     16(R8), Z9
-	VCVTDQ2PS     Z9, Z9
-	VMULPS        Z8, Z9, Z9
-	VMOVUPS       64(SI), Z8
-	VFMADD231PS   Z9, Z8, Z0
-	VMOVUPS       64(SI)(AX*1), Z8
-	VFMADD231PS   Z9, Z8, Z1
-	VMOVUPS       64(SI)(AX*2), Z8
-	VFMADD231PS   Z9, Z8, Z2
-	VMOVUPS       64(SI)(DX*1), Z8
-	VFMADD231PS   Z9, Z8, Z3
-	VMOVUPS       64(DI), Z8
-	VFMADD231PS   Z9, Z8, Z4
-	VMOVUPS       64(DI)(AX*1), Z8
-	VFMADD231PS   Z9, Z8, Z5
-	VMOVUPS       64(DI)(AX*2), Z8
-	VFMADD231PS   Z9, Z8, Z6
-	VMOVUPS       64(DI)(DX*1), Z8
-	VFMADD231PS   Z9, Z8, Z7
-	ADDQ          $0x00000080, SI
+	PREFETCHT1    (R12)
+	ADDQ          $0x00000040, R12
+	VPBROADCASTW  (R10), Y14
+	VCVTPH2PS     Y14, Z14
+	VPBROADCASTW  (R10)(BX*1), Y15
+	VCVTPH2PS     Y15, Z15
+	ADDQ          $0x02, R10
+	VPMOVSXBD     (R9), Z16
+	VCVTDQ2PS     Z16, Z16
+	VMULPS        Z14, Z16, Z16
+	VPMOVSXBD     (R9)(CX*1), Z17
+	VCVTDQ2PS     Z17, Z17
+	VMULPS        Z15, Z17, Z17
+	VMOVUPS       (DI), Z18
+	VFMADD231PS   Z16, Z18, Z0
+	VFMADD231PS   Z17, Z18, Z1
+	VMOVUPS       (DI)(AX*1), Z18
+	VFMADD231PS   Z16, Z18, Z2
+	VFMADD231PS   Z17, Z18, Z3
+	VMOVUPS       (DI)(AX*2), Z18
+	VFMADD231PS   Z16, Z18, Z4
+	VFMADD231PS   Z17, Z18, Z5
+	VMOVUPS       (DI)(DX*1), Z18
+	VFMADD231PS   Z16, Z18, Z6
+	VFMADD231PS   Z17, Z18, Z7
+	VMOVUPS       (R8), Z18
+	VFMADD231PS   Z16, Z18, Z8
+	VFMADD231PS   Z17, Z18, Z9
+	VMOVUPS       (R8)(AX*1), Z18
+	VFMADD231PS   Z16, Z18, Z10
+	VFMADD231PS   Z17, Z18, Z11
+	VMOVUPS       (R8)(AX*2), Z18
+	VFMADD231PS   Z16, Z18, Z12
+	VFMADD231PS   Z17, Z18, Z13
+	VPMOVSXBD     16(R9), Z16
+	VCVTDQ2PS     Z16, Z16
+	VMULPS        Z14, Z16, Z16
+	VPMOVSXBD     16(R9)(CX*1), Z14
+	VCVTDQ2PS     Z14, Z14
+	VMULPS        Z15, Z14, Z14
+	VMOVUPS       64(DI), Z15
+	VFMADD231PS   Z16, Z15, Z0
+	VFMADD231PS   Z14, Z15, Z1
+	VMOVUPS       64(DI)(AX*1), Z15
+	VFMADD231PS   Z16, Z15, Z2
+	VFMADD231PS   Z14, Z15, Z3
+	VMOVUPS       64(DI)(AX*2), Z15
+	VFMADD231PS   Z16, Z15, Z4
+	VFMADD231PS   Z14, Z15, Z5
+	VMOVUPS       64(DI)(DX*1), Z15
+	VFMADD231PS   Z16, Z15, Z6
+	VFMADD231PS   Z14, Z15, Z7
+	VMOVUPS       64(R8), Z15
+	VFMADD231PS   Z16, Z15, Z8
+	VFMADD231PS   Z14, Z15, Z9
+	VMOVUPS       64(R8)(AX*1), Z15
+	VFMADD231PS   Z16, Z15, Z10
+	VFMADD231PS   Z14, Z15, Z11
+	VMOVUPS       64(R8)(AX*2), Z15
+	VFMADD231PS   Z16, Z15, Z12
+	VFMADD231PS   Z14, Z15, Z13
 	ADDQ          $0x00000080, DI
-	ADDQ          $0x00000020, R8
-	SUBQ          $0x20, R10
+	ADDQ          $0x00000080, R8
+	ADDQ          $0x00000020, R9
+	SUBQ          $0x20, R11
 	JNZ           inputs
-	MOVQ          yRow+72(FP), SI
-	MOVQ          BX, DI
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y0, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z1, Y8
-	VADDPS        Y1, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z2, Y8
-	VADDPS        Y2, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z3, Y8
-	VADDPS        Y3, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPS        Y4, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z5, Y8
-	VADDPS        Y5, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z6, Y8
-	VADDPS        Y6, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z7, Y8
-	VADDPS        Y7, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X9
-	VADDPS        X8, X9, X9
-	VMOVHLPS      X9, X9, X8
-	VADDPS        X8, X9, X9
-	VMOVSHDUP     X9, X8
-	VADDSS        X8, X9, X9
-	VADDSS        (DI), X9, X9
-	VMOVSS        X9, (DI)
-	ADDQ          $0x04, BX
+	MOVQ          R12, ahead+80(FP)
+	MOVQ          yRow+72(FP), DI
+	MOVQ          SI, R8
+	VUNPCKLPS     Z1, Z0, Z14
+	VUNPCKHPS     Z1, Z0, Z15
+	VADDPS        Z14, Z15, Z15
+	VUNPCKLPS     Z3, Z2, Z14
+	VUNPCKHPS     Z3, Z2, Z16
+	VADDPS        Z14, Z16, Z16
+	VUNPCKLPD     Z16, Z15, Z14
+	VUNPCKHPD     Z16, Z15, Z15
+	VADDPS        Z14, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X15
+	VADDPS        X14, X15, X15
+	VXORPS        X14, X14, X14
+	VMOVLPS       (R8), X14, X14
+	VMOVHPS       (R8)(DI*1), X14, X14
+	VADDPS        X14, X15, X15
+	VMOVLPS       X15, (R8)
+	VMOVHPS       X15, (R8)(DI*1)
+	LEAQ          (R8)(DI*2), R8
+	VUNPCKLPS     Z5, Z4, Z14
+	VUNPCKHPS     Z5, Z4, Z15
+	VADDPS        Z14, Z15, Z15
+	VUNPCKLPS     Z7, Z6, Z14
+	VUNPCKHPS     Z7, Z6, Z16
+	VADDPS        Z14, Z16, Z16
+	VUNPCKLPD     Z16, Z15, Z14
+	VUNPCKHPD     Z16, Z15, Z15
+	VADDPS        Z14, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X15
+	VADDPS        X14, X15, X15
+	VXORPS        X14, X14, X14
+	VMOVLPS       (R8), X14, X14
+	VMOVHPS       (R8)(DI*1), X14, X14
+	VADDPS        X14, X15, X15
+	VMOVLPS       X15, (R8)
+	VMOVHPS       X15, (R8)(DI*1)
+	LEAQ          (R8)(DI*2), R8
+	VUNPCKLPS     Z9, Z8, Z14
+	VUNPCKHPS     Z9, Z8, Z15
+	VADDPS        Z14, Z15, Z15
+	VUNPCKLPS     Z11, Z10, Z14
+	VUNPCKHPS     Z11, Z10, Z16
+	VADDPS        Z14, Z16, Z16
+	VUNPCKLPD     Z16, Z15, Z14
+	VUNPCKHPD     Z16, Z15, Z15
+	VADDPS        Z14, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X15
+	VADDPS        X14, X15, X15
+	VXORPS        X14, X14, X14
+	VMOVLPS       (R8), X14, X14
+	VMOVHPS       (R8)(DI*1), X14, X14
+	VADDPS        X14, X15, X15
+	VMOVLPS       X15, (R8)
+	VMOVHPS       X15, (R8)(DI*1)
+	LEAQ          (R8)(DI*2), R8
+	VUNPCKLPS     Z13, Z12, Z14
+	VUNPCKHPS     Z13, Z12, Z15
+	VADDPS        Z14, Z15, Z15
+	VUNPCKLPS     Z13, Z12, Z14
+	VUNPCKHPS     Z13, Z12, Z16
+	VADDPS        Z14, Z16, Z16
+	VUNPCKLPD     Z16, Z15, Z14
+	VUNPCKHPD     Z16, Z15, Z15
+	VADDPS        Z14, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPS        Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X15
+	VADDPS        X14, X15, X15
+	VXORPS        X14, X14, X14
+	VMOVLPS       (R8), X14, X14
+	VADDPS        X14, X15, X15
+	VMOVLPS       X15, (R8)
+	LEAQ          (R8)(DI*2), R8
+	ADDQ          $0x08, SI
 	ADDQ          CX, w+32(FP)
-	MOVQ          scaleRow+56(FP), SI
-	ADDQ          SI, scale+48(FP)
-	SUBQ          $0x01, n+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          BX, scale+48(FP)
+	ADDQ          BX, scale+48(FP)
+	SUBQ          $0x02, n+0(FP)
 	JNZ           outputs
 	VZEROUPPER
 	RET
 
-// func weightDot4x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, AVX512F, AVX512VL
-TEXT ·weightDot4x4Int8AVX512(SB), NOSPLIT, $0-80
+// func weightDot6x2Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot6x2Int8AVX512(SB), NOSPLIT, $0-88
+	MOVQ xRow+24(FP), AX
+	MOVQ wRow+40(FP), CX
+	LEAQ (AX)(AX*2), DX
+	MOVQ scaleRow+56(FP), BX
+	MOVQ y+64(FP), SI
+
+outputs:
+	MOVQ   x+16(FP), DI
+	LEAQ   (DI)(AX*4), R8
+	MOVQ   w+32(FP), R9
+	MOVQ   scale+48(FP), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   k+8(FP), R11
+	MOVQ   ahead+80(FP), R12
+
+inputs:
+	PREFETCHT1    (R12)
+	ADDQ          $0x00000040, R12
+	VPBROADCASTW  (R10), Y12
+	VCVTPH2PS     Y12, Z12
+	VPBROADCASTW  (R10)(BX*1), Y13
+	VCVTPH2PS     Y13, Z13
+	ADDQ          $0x02, R10
+	VPMOVSXBD     (R9), Z14
+	VCVTDQ2PS     Z14, Z14
+	VMULPS        Z12, Z14, Z14
+	VPMOVSXBD     (R9)(CX*1), Z15
+	VCVTDQ2PS     Z15, Z15
+	VMULPS        Z13, Z15, Z15
+	VMOVUPS       (DI), Z16
+	VFMADD231PS   Z14, Z16, Z0
+	VFMADD231PS   Z15, Z16, Z1
+	VMOVUPS       (DI)(AX*1), Z16
+	VFMADD231PS   Z14, Z16, Z2
+	VFMADD231PS   Z15, Z16, Z3
+	VMOVUPS       (DI)(AX*2), Z16
+	VFMADD231PS   Z14, Z16, Z4
+	VFMADD231PS   Z15, Z16, Z5
+	VMOVUPS       (DI)(DX*1), Z16
+	VFMADD231PS   Z14, Z16, Z6
+	VFMADD231PS   Z15, Z16, Z7
+	VMOVUPS       (R8), Z16
+	VFMADD231PS   Z14, Z16, Z8
+	VFMADD231PS   Z15, Z16, Z9
+	VMOVUPS       (R8)(AX*1), Z16
+	VFMADD231PS   Z14, Z16, Z10
+	VFMADD231PS   Z15, Z16, Z11
+	VPMOVSXBD     16(R9), Z14
+	VCVTDQ2PS     Z14, Z14
+	VMULPS        Z12, Z14, Z14
+	VPMOVSXBD     16(R9)(CX*1), Z12
+	VCVTDQ2PS     Z12, Z12
+	VMULPS        Z13, Z12, Z12
+	VMOVUPS       64(DI), Z13
+	VFMADD231PS   Z14, Z13, Z0
+	VFMADD231PS   Z12, Z13, Z1
+	VMOVUPS       64(DI)(AX*1), Z13
+	VFMADD231PS   Z14, Z13, Z2
+	VFMADD231PS   Z12, Z13, Z3
+	VMOVUPS       64(DI)(AX*2), Z13
+	VFMADD231PS   Z14, Z13, Z4
+	VFMADD231PS   Z12, Z13, Z5
+	VMOVUPS       64(DI)(DX*1), Z13
+	VFMADD231PS   Z14, Z13, Z6
+	VFMADD231PS   Z12, Z13, Z7
+	VMOVUPS       64(R8), Z13
+	VFMADD231PS   Z14, Z13, Z8
+	VFMADD231PS   Z12, Z13, Z9
+	VMOVUPS       64(R8)(AX*1), Z13
+	VFMADD231PS   Z14, Z13, Z10
+	VFMADD231PS   Z12, Z13, Z11
+	ADDQ          $0x00000080, DI
+	ADDQ          $0x00000080, R8
+	ADDQ          $0x00000020, R9
+	SUBQ          $0x20, R11
+	JNZ           inputs
+	MOVQ          R12, ahead+80(FP)
+	MOVQ          yRow+72(FP), DI
+	MOVQ          SI, R8
+	VUNPCKLPS     Z1, Z0, Z12
+	VUNPCKHPS     Z1, Z0, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z3, Z2, Z12
+	VUNPCKHPS     Z3, Z2, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VXORPS        X12, X12, X12
+	VMOVLPS       (R8), X12, X12
+	VMOVHPS       (R8)(DI*1), X12, X12
+	VADDPS        X12, X13, X13
+	VMOVLPS       X13, (R8)
+	VMOVHPS       X13, (R8)(DI*1)
+	LEAQ          (R8)(DI*2), R8
+	VUNPCKLPS     Z5, Z4, Z12
+	VUNPCKHPS     Z5, Z4, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z7, Z6, Z12
+	VUNPCKHPS     Z7, Z6, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VXORPS        X12, X12, X12
+	VMOVLPS       (R8), X12, X12
+	VMOVHPS       (R8)(DI*1), X12, X12
+	VADDPS        X12, X13, X13
+	VMOVLPS       X13, (R8)
+	VMOVHPS       X13, (R8)(DI*1)
+	LEAQ          (R8)(DI*2), R8
+	VUNPCKLPS     Z9, Z8, Z12
+	VUNPCKHPS     Z9, Z8, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z11, Z10, Z12
+	VUNPCKHPS     Z11, Z10, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VXORPS        X12, X12, X12
+	VMOVLPS       (R8), X12, X12
+	VMOVHPS       (R8)(DI*1), X12, X12
+	VADDPS        X12, X13, X13
+	VMOVLPS       X13, (R8)
+	VMOVHPS       X13, (R8)(DI*1)
+	LEAQ          (R8)(DI*2), R8
+	ADDQ          $0x08, SI
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          BX, scale+48(FP)
+	ADDQ          BX, scale+48(FP)
+	SUBQ          $0x02, n+0(FP)
+	JNZ           outputs
+	VZEROUPPER
+	RET
+
+// func weightDot5x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot5x4Int8AVX512(SB), NOSPLIT, $0-88
+	MOVQ xRow+24(FP), AX
+	MOVQ wRow+40(FP), CX
+	LEAQ (AX)(AX*2), DX
+	LEAQ (CX)(CX*2), BX
+	MOVQ scaleRow+56(FP), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ y+64(FP), R8
+
+outputs:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(AX*4), R10
+	MOVQ   w+32(FP), R11
+	MOVQ   scale+48(FP), R12
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   k+8(FP), R13
+	MOVQ   ahead+80(FP), R14
+
+inputs:
+	PREFETCHT1    (R14)
+	PREFETCHT1    64(R14)
+	ADDQ          $0x00000080, R14
+	VPBROADCASTW  (R12), Y20
+	VCVTPH2PS     Y20, Z20
+	VPBROADCASTW  (R12)(SI*1), Y21
+	VCVTPH2PS     Y21, Z21
+	VPBROADCASTW  (R12)(SI*2), Y22
+	VCVTPH2PS     Y22, Z22
+	VPBROADCASTW  (R12)(DI*1), Y23
+	VCVTPH2PS     Y23, Z23
+	ADDQ          $0x02, R12
+	VPMOVSXBD     (R11), Z24
+	VCVTDQ2PS     Z24, Z24
+	VMULPS        Z20, Z24, Z24
+	VPMOVSXBD     (R11)(CX*1), Z25
+	VCVTDQ2PS     Z25, Z25
+	VMULPS        Z21, Z25, Z25
+	VPMOVSXBD     (R11)(CX*2), Z26
+	VCVTDQ2PS     Z26, Z26
+	VMULPS        Z22, Z26, Z26
+	VPMOVSXBD     (R11)(BX*1), Z27
+	VCVTDQ2PS     Z27, Z27
+	VMULPS        Z23, Z27, Z27
+	VMOVUPS       (R9), Z28
+	VFMADD231PS   Z24, Z28, Z0
+	VFMADD231PS   Z25, Z28, Z1
+	VFMADD231PS   Z26, Z28, Z2
+	VFMADD231PS   Z27, Z28, Z3
+	VMOVUPS       (R9)(AX*1), Z28
+	VFMADD231PS   Z24, Z28, Z4
+	VFMADD231PS   Z25, Z28, Z5
+	VFMADD231PS   Z26, Z28, Z6
+	VFMADD231PS   Z27, Z28, Z7
+	VMOVUPS       (R9)(AX*2), Z28
+	VFMADD231PS   Z24, Z28, Z8
+	VFMADD231PS   Z25, Z28, Z9
+	VFMADD231PS   Z26, Z28, Z10
+	VFMADD231PS   Z27, Z28, Z11
+	VMOVUPS       (R9)(DX*1), Z28
+	VFMADD231PS   Z24, Z28, Z12
+	VFMADD231PS   Z25, Z28, Z13
+	VFMADD231PS   Z26, Z28, Z14
+	VFMADD231PS   Z27, Z28, Z15
+	VMOVUPS       (R10), Z28
+	VFMADD231PS   Z24, Z28, Z16
+	VFMADD231PS   Z25, Z28, Z17
+	VFMADD231PS   Z26, Z28, Z18
+	VFMADD231PS   Z27, Z28, Z19
+	VPMOVSXBD     16(R11), Z24
+	VCVTDQ2PS     Z24, Z24
+	VMULPS        Z20, Z24, Z24
+	VPMOVSXBD     16(R11)(CX*1), Z20
+	VCVTDQ2PS     Z20, Z20
+	VMULPS        Z21, Z20, Z20
+	VPMOVSXBD     16(R11)(CX*2), Z21
+	VCVTDQ2PS     Z21, Z21
+	VMULPS        Z22, Z21, Z21
+	VPMOVSXBD     16(R11)(BX*1), Z22
+	VCVTDQ2PS     Z22, Z22
+	VMULPS        Z23, Z22, Z22
+	VMOVUPS       64(R9), Z23
+	VFMADD231PS   Z24, Z23, Z0
+	VFMADD231PS   Z20, Z23, Z1
+	VFMADD231PS   Z21, Z23, Z2
+	VFMADD231PS   Z22, Z23, Z3
+	VMOVUPS       64(R9)(AX*1), Z23
+	VFMADD231PS   Z24, Z23, Z4
+	VFMADD231PS   Z20, Z23, Z5
+	VFMADD231PS   Z21, Z23, Z6
+	VFMADD231PS   Z22, Z23, Z7
+	VMOVUPS       64(R9)(AX*2), Z23
+	VFMADD231PS   Z24, Z23, Z8
+	VFMADD231PS   Z20, Z23, Z9
+	VFMADD231PS   Z21, Z23, Z10
+	VFMADD231PS   Z22, Z23, Z11
+	VMOVUPS       64(R9)(DX*1), Z23
+	VFMADD231PS   Z24, Z23, Z12
+	VFMADD231PS   Z20, Z23, Z13
+	VFMADD231PS   Z21, Z23, Z14
+	VFMADD231PS   Z22, Z23, Z15
+	VMOVUPS       64(R10), Z23
+	VFMADD231PS   Z24, Z23, Z16
+	VFMADD231PS   Z20, Z23, Z17
+	VFMADD231PS   Z21, Z23, Z18
+	VFMADD231PS   Z22, Z23, Z19
+	ADDQ          $0x00000080, R9
+	ADDQ          $0x00000080, R10
+	ADDQ          $0x00000020, R11
+	SUBQ          $0x20, R13
+	JNZ           inputs
+	MOVQ          R14, ahead+80(FP)
+	MOVQ          yRow+72(FP), R9
+	MOVQ          R8, R10
+	VUNPCKLPS     Z1, Z0, Z20
+	VUNPCKHPS     Z1, Z0, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z3, Z2, Z20
+	VUNPCKHPS     Z3, Z2, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R10), X21, X21
+	VMOVUPS       X21, (R10)
+	ADDQ          R9, R10
+	VUNPCKLPS     Z5, Z4, Z20
+	VUNPCKHPS     Z5, Z4, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z7, Z6, Z20
+	VUNPCKHPS     Z7, Z6, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R10), X21, X21
+	VMOVUPS       X21, (R10)
+	ADDQ          R9, R10
+	VUNPCKLPS     Z9, Z8, Z20
+	VUNPCKHPS     Z9, Z8, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z11, Z10, Z20
+	VUNPCKHPS     Z11, Z10, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R10), X21, X21
+	VMOVUPS       X21, (R10)
+	ADDQ          R9, R10
+	VUNPCKLPS     Z13, Z12, Z20
+	VUNPCKHPS     Z13, Z12, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z15, Z14, Z20
+	VUNPCKHPS     Z15, Z14, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R10), X21, X21
+	VMOVUPS       X21, (R10)
+	ADDQ          R9, R10
+	VUNPCKLPS     Z17, Z16, Z20
+	VUNPCKHPS     Z17, Z16, Z21
+	VADDPS        Z20, Z21, Z21
+	VUNPCKLPS     Z19, Z18, Z20
+	VUNPCKHPS     Z19, Z18, Z22
+	VADDPS        Z20, Z22, Z22
+	VUNPCKLPD     Z22, Z21, Z20
+	VUNPCKHPD     Z22, Z21, Z21
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y20
+	VADDPS        Y21, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X21
+	VADDPS        X20, X21, X21
+	VADDPS        (R10), X21, X21
+	VMOVUPS       X21, (R10)
+	ADDQ          R9, R10
+	ADDQ          $0x10, R8
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          SI, scale+48(FP)
+	ADDQ          SI, scale+48(FP)
+	ADDQ          SI, scale+48(FP)
+	ADDQ          SI, scale+48(FP)
+	SUBQ          $0x04, n+0(FP)
+	JNZ           outputs
+	VZEROUPPER
+	RET
+
+// func weightDot4x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot4x4Int8AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
 	LEAQ (AX)(AX*2), DX
@@ -5486,8 +6981,12 @@ outputs:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	MOVQ   k+8(FP), R12
+	MOVQ   ahead+80(FP), R13
 
 inputs:
+	PREFETCHT1    (R13)
+	PREFETCHT1    64(R13)
+	ADDQ          $0x00000080, R13
 	VPBROADCASTW  (R11), Y16
 	VCVTPH2PS     Y16, Z16
 	VPBROADCASTW  (R11)(SI*1), Y17
@@ -5565,171 +7064,73 @@ inputs:
 	ADDQ          $0x00000020, R10
 	SUBQ          $0x20, R12
 	JNZ           inputs
+	MOVQ          R13, ahead+80(FP)
 	MOVQ          yRow+72(FP), R9
 	MOVQ          R8, R10
-	VEXTRACTF64X4 $0x01, Z0, Y16
-	VADDPS        Y0, Y16, Y16
+	VUNPCKLPS     Z1, Z0, Z16
+	VUNPCKHPS     Z1, Z0, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z3, Z2, Z16
+	VUNPCKHPS     Z3, Z2, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R10), X17, X17
-	VMOVSS        X17, (R10)
-	VEXTRACTF64X4 $0x01, Z1, Y16
-	VADDPS        Y1, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R10), X17, X17
-	VMOVSS        X17, 4(R10)
-	VEXTRACTF64X4 $0x01, Z2, Y16
-	VADDPS        Y2, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        8(R10), X17, X17
-	VMOVSS        X17, 8(R10)
-	VEXTRACTF64X4 $0x01, Z3, Y16
-	VADDPS        Y3, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        12(R10), X17, X17
-	VMOVSS        X17, 12(R10)
+	VADDPS        (R10), X17, X17
+	VMOVUPS       X17, (R10)
 	ADDQ          R9, R10
-	VEXTRACTF64X4 $0x01, Z4, Y16
-	VADDPS        Y4, Y16, Y16
+	VUNPCKLPS     Z5, Z4, Z16
+	VUNPCKHPS     Z5, Z4, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z7, Z6, Z16
+	VUNPCKHPS     Z7, Z6, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R10), X17, X17
-	VMOVSS        X17, (R10)
-	VEXTRACTF64X4 $0x01, Z5, Y16
-	VADDPS        Y5, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R10), X17, X17
-	VMOVSS        X17, 4(R10)
-	VEXTRACTF64X4 $0x01, Z6, Y16
-	VADDPS        Y6, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        8(R10), X17, X17
-	VMOVSS        X17, 8(R10)
-	VEXTRACTF64X4 $0x01, Z7, Y16
-	VADDPS        Y7, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        12(R10), X17, X17
-	VMOVSS        X17, 12(R10)
+	VADDPS        (R10), X17, X17
+	VMOVUPS       X17, (R10)
 	ADDQ          R9, R10
-	VEXTRACTF64X4 $0x01, Z8, Y16
-	VADDPS        Y8, Y16, Y16
+	VUNPCKLPS     Z9, Z8, Z16
+	VUNPCKHPS     Z9, Z8, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z11, Z10, Z16
+	VUNPCKHPS     Z11, Z10, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R10), X17, X17
-	VMOVSS        X17, (R10)
-	VEXTRACTF64X4 $0x01, Z9, Y16
-	VADDPS        Y9, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R10), X17, X17
-	VMOVSS        X17, 4(R10)
-	VEXTRACTF64X4 $0x01, Z10, Y16
-	VADDPS        Y10, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        8(R10), X17, X17
-	VMOVSS        X17, 8(R10)
-	VEXTRACTF64X4 $0x01, Z11, Y16
-	VADDPS        Y11, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        12(R10), X17, X17
-	VMOVSS        X17, 12(R10)
+	VADDPS        (R10), X17, X17
+	VMOVUPS       X17, (R10)
 	ADDQ          R9, R10
-	VEXTRACTF64X4 $0x01, Z12, Y16
-	VADDPS        Y12, Y16, Y16
+	VUNPCKLPS     Z13, Z12, Z16
+	VUNPCKHPS     Z13, Z12, Z17
+	VADDPS        Z16, Z17, Z17
+	VUNPCKLPS     Z15, Z14, Z16
+	VUNPCKHPS     Z15, Z14, Z18
+	VADDPS        Z16, Z18, Z18
+	VUNPCKLPD     Z18, Z17, Z16
+	VUNPCKHPD     Z18, Z17, Z17
+	VADDPS        Z16, Z17, Z17
+	VEXTRACTF64X4 $0x01, Z17, Y16
+	VADDPS        Y17, Y16, Y16
 	VEXTRACTF32X4 $0x01, Y16, X17
 	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        (R10), X17, X17
-	VMOVSS        X17, (R10)
-	VEXTRACTF64X4 $0x01, Z13, Y16
-	VADDPS        Y13, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        4(R10), X17, X17
-	VMOVSS        X17, 4(R10)
-	VEXTRACTF64X4 $0x01, Z14, Y16
-	VADDPS        Y14, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        8(R10), X17, X17
-	VMOVSS        X17, 8(R10)
-	VEXTRACTF64X4 $0x01, Z15, Y16
-	VADDPS        Y15, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X17
-	VADDPS        X16, X17, X17
-	VMOVHLPS      X17, X17, X16
-	VADDPS        X16, X17, X17
-	VMOVSHDUP     X17, X16
-	VADDSS        X16, X17, X17
-	VADDSS        12(R10), X17, X17
-	VMOVSS        X17, 12(R10)
+	VADDPS        (R10), X17, X17
+	VMOVUPS       X17, (R10)
+	ADDQ          R9, R10
 	ADDQ          $0x10, R8
 	ADDQ          CX, w+32(FP)
 	ADDQ          CX, w+32(FP)
@@ -5744,111 +7145,309 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot4x1Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, AVX512F, AVX512VL
-TEXT ·weightDot4x1Int8AVX512(SB), NOSPLIT, $0-80
+// func weightDot3x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot3x4Int8AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), CX
-	LEAQ (AX)(AX*2), DX
-	MOVQ y+64(FP), BX
+	LEAQ (CX)(CX*2), DX
+	MOVQ scaleRow+56(FP), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ y+64(FP), DI
 
 outputs:
-	MOVQ   x+16(FP), SI
-	MOVQ   w+32(FP), DI
-	MOVQ   scale+48(FP), R8
+	MOVQ   x+16(FP), R8
+	MOVQ   w+32(FP), R9
+	MOVQ   scale+48(FP), R10
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   k+8(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   k+8(FP), R11
+	MOVQ   ahead+80(FP), R12
 
 inputs:
-	VPBROADCASTW  (R8), Y4
-	VCVTPH2PS     Y4, Z4
-	ADDQ          $0x02, R8
-	VPMOVSXBD     (DI), Z5
-	VCVTDQ2PS     Z5, Z5
-	VMULPS        Z4, Z5, Z5
-	VMOVUPS       (SI), Z6
-	VFMADD231PS   Z5, Z6, Z0
-	VMOVUPS       (SI)(AX*1), Z6
-	VFMADD231PS   Z5, Z6, Z1
-	VMOVUPS       (SI)(AX*2), Z6
-	VFMADD231PS   Z5, Z6, Z2
-	VMOVUPS       (SI)(DX*1), Z6
-	VFMADD231PS   Z5, Z6, Z3
-	VPMOVSXBD     16(DI), Z5
-	VCVTDQ2PS     Z5, Z5
-	VMULPS        Z4, Z5, Z5
-	VMOVUPS       64(SI), Z4
-	VFMADD231PS   Z5, Z4, Z0
-	VMOVUPS       64(SI)(AX*1), Z4
-	VFMADD231PS   Z5, Z4, Z1
-	VMOVUPS       64(SI)(AX*2), Z4
-	VFMADD231PS   Z5, Z4, Z2
-	VMOVUPS       64(SI)(DX*1), Z4
-	VFMADD231PS   Z5, Z4, Z3
-	ADDQ          $0x00000080, SI
-	ADDQ          $0x00000020, DI
-	SUBQ          $0x20, R9
+	PREFETCHT1    (R12)
+	PREFETCHT1    64(R12)
+	ADDQ          $0x00000080, R12
+	VPBROADCASTW  (R10), Y12
+	VCVTPH2PS     Y12, Z12
+	VPBROADCASTW  (R10)(BX*1), Y13
+	VCVTPH2PS     Y13, Z13
+	VPBROADCASTW  (R10)(BX*2), Y14
+	VCVTPH2PS     Y14, Z14
+	VPBROADCASTW  (R10)(SI*1), Y15
+	VCVTPH2PS     Y15, Z15
+	ADDQ          $0x02, R10
+	VPMOVSXBD     (R9), Z16
+	VCVTDQ2PS     Z16, Z16
+	VMULPS        Z12, Z16, Z16
+	VPMOVSXBD     (R9)(CX*1), Z17
+	VCVTDQ2PS     Z17, Z17
+	VMULPS        Z13, Z17, Z17
+	VPMOVSXBD     (R9)(CX*2), Z18
+	VCVTDQ2PS     Z18, Z18
+	VMULPS        Z14, Z18, Z18
+	VPMOVSXBD     (R9)(DX*1), Z19
+	VCVTDQ2PS     Z19, Z19
+	VMULPS        Z15, Z19, Z19
+	VMOVUPS       (R8), Z20
+	VFMADD231PS   Z16, Z20, Z0
+	VFMADD231PS   Z17, Z20, Z1
+	VFMADD231PS   Z18, Z20, Z2
+	VFMADD231PS   Z19, Z20, Z3
+	VMOVUPS       (R8)(AX*1), Z20
+	VFMADD231PS   Z16, Z20, Z4
+	VFMADD231PS   Z17, Z20, Z5
+	VFMADD231PS   Z18, Z20, Z6
+	VFMADD231PS   Z19, Z20, Z7
+	VMOVUPS       (R8)(AX*2), Z20
+	VFMADD231PS   Z16, Z20, Z8
+	VFMADD231PS   Z17, Z20, Z9
+	VFMADD231PS   Z18, Z20, Z10
+	VFMADD231PS   Z19, Z20, Z11
+	VPMOVSXBD     16(R9), Z16
+	VCVTDQ2PS     Z16, Z16
+	VMULPS        Z12, Z16, Z16
+	VPMOVSXBD     16(R9)(CX*1), Z12
+	VCVTDQ2PS     Z12, Z12
+	VMULPS        Z13, Z12, Z12
+	VPMOVSXBD     16(R9)(CX*2), Z13
+	VCVTDQ2PS     Z13, Z13
+	VMULPS        Z14, Z13, Z13
+	VPMOVSXBD     16(R9)(DX*1), Z14
+	VCVTDQ2PS     Z14, Z14
+	VMULPS        Z15, Z14, Z14
+	VMOVUPS       64(R8), Z15
+	VFMADD231PS   Z16, Z15, Z0
+	VFMADD231PS   Z12, Z15, Z1
+	VFMADD231PS   Z13, Z15, Z2
+	VFMADD231PS   Z14, Z15, Z3
+	VMOVUPS       64(R8)(AX*1), Z15
+	VFMADD231PS   Z16, Z15, Z4
+	VFMADD231PS   Z12, Z15, Z5
+	VFMADD231PS   Z13, Z15, Z6
+	VFMADD231PS   Z14, Z15, Z7
+	VMOVUPS       64(R8)(AX*2), Z15
+	VFMADD231PS   Z16, Z15, Z8
+	VFMADD231PS   Z12, Z15, Z9
+	VFMADD231PS   Z13, Z15, Z10
+	VFMADD231PS   Z14, Z15, Z11
+	ADDQ          $0x00000080, R8
+	ADDQ          $0x00000020, R9
+	SUBQ          $0x20, R11
 	JNZ           inputs
-	MOVQ          yRow+72(FP), SI
-	MOVQ          BX, DI
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VADDPS        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPS        Y1, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VADDPS        Y2, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
-	ADDQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPS        Y3, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
-	ADDQ          $0x04, BX
+	MOVQ          R12, ahead+80(FP)
+	MOVQ          yRow+72(FP), R8
+	MOVQ          DI, R9
+	VUNPCKLPS     Z1, Z0, Z12
+	VUNPCKHPS     Z1, Z0, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z3, Z2, Z12
+	VUNPCKHPS     Z3, Z2, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VADDPS        (R9), X13, X13
+	VMOVUPS       X13, (R9)
+	ADDQ          R8, R9
+	VUNPCKLPS     Z5, Z4, Z12
+	VUNPCKHPS     Z5, Z4, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z7, Z6, Z12
+	VUNPCKHPS     Z7, Z6, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VADDPS        (R9), X13, X13
+	VMOVUPS       X13, (R9)
+	ADDQ          R8, R9
+	VUNPCKLPS     Z9, Z8, Z12
+	VUNPCKHPS     Z9, Z8, Z13
+	VADDPS        Z12, Z13, Z13
+	VUNPCKLPS     Z11, Z10, Z12
+	VUNPCKHPS     Z11, Z10, Z14
+	VADDPS        Z12, Z14, Z14
+	VUNPCKLPD     Z14, Z13, Z12
+	VUNPCKHPD     Z14, Z13, Z13
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF64X4 $0x01, Z13, Y12
+	VADDPS        Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X13
+	VADDPS        X12, X13, X13
+	VADDPS        (R9), X13, X13
+	VMOVUPS       X13, (R9)
+	ADDQ          R8, R9
+	ADDQ          $0x10, DI
 	ADDQ          CX, w+32(FP)
-	MOVQ          scaleRow+56(FP), SI
-	ADDQ          SI, scale+48(FP)
-	SUBQ          $0x01, n+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          BX, scale+48(FP)
+	ADDQ          BX, scale+48(FP)
+	ADDQ          BX, scale+48(FP)
+	ADDQ          BX, scale+48(FP)
+	SUBQ          $0x04, n+0(FP)
 	JNZ           outputs
 	VZEROUPPER
 	RET
 
-// func weightDot1x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, AVX512F, AVX512VL
-TEXT ·weightDot1x4Int8AVX512(SB), NOSPLIT, $0-80
+// func weightDot2x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot2x4Int8AVX512(SB), NOSPLIT, $0-88
+	MOVQ xRow+24(FP), AX
+	MOVQ wRow+40(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ scaleRow+56(FP), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ y+64(FP), DI
+
+outputs:
+	MOVQ   x+16(FP), R8
+	MOVQ   w+32(FP), R9
+	MOVQ   scale+48(FP), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   k+8(FP), R11
+	MOVQ   ahead+80(FP), R12
+
+inputs:
+	PREFETCHT1    (R12)
+	PREFETCHT1    64(R12)
+	ADDQ          $0x00000080, R12
+	VPBROADCASTW  (R10), Y8
+	VCVTPH2PS     Y8, Z8
+	VPBROADCASTW  (R10)(BX*1), Y9
+	VCVTPH2PS     Y9, Z9
+	VPBROADCASTW  (R10)(BX*2), Y10
+	VCVTPH2PS     Y10, Z10
+	VPBROADCASTW  (R10)(SI*1), Y11
+	VCVTPH2PS     Y11, Z11
+	ADDQ          $0x02, R10
+	VPMOVSXBD     (R9), Z12
+	VCVTDQ2PS     Z12, Z12
+	VMULPS        Z8, Z12, Z12
+	VPMOVSXBD     (R9)(CX*1), Z13
+	VCVTDQ2PS     Z13, Z13
+	VMULPS        Z9, Z13, Z13
+	VPMOVSXBD     (R9)(CX*2), Z14
+	VCVTDQ2PS     Z14, Z14
+	VMULPS        Z10, Z14, Z14
+	VPMOVSXBD     (R9)(DX*1), Z15
+	VCVTDQ2PS     Z15, Z15
+	VMULPS        Z11, Z15, Z15
+	VMOVUPS       (R8), Z16
+	VFMADD231PS   Z12, Z16, Z0
+	VFMADD231PS   Z13, Z16, Z1
+	VFMADD231PS   Z14, Z16, Z2
+	VFMADD231PS   Z15, Z16, Z3
+	VMOVUPS       (R8)(AX*1), Z16
+	VFMADD231PS   Z12, Z16, Z4
+	VFMADD231PS   Z13, Z16, Z5
+	VFMADD231PS   Z14, Z16, Z6
+	VFMADD231PS   Z15, Z16, Z7
+	VPMOVSXBD     16(R9), Z12
+	VCVTDQ2PS     Z12, Z12
+	VMULPS        Z8, Z12, Z12
+	VPMOVSXBD     16(R9)(CX*1), Z8
+	VCVTDQ2PS     Z8, Z8
+	VMULPS        Z9, Z8, Z8
+	VPMOVSXBD     16(R9)(CX*2), Z9
+	VCVTDQ2PS     Z9, Z9
+	VMULPS        Z10, Z9, Z9
+	VPMOVSXBD     16(R9)(DX*1), Z10
+	VCVTDQ2PS     Z10, Z10
+	VMULPS        Z11, Z10, Z10
+	VMOVUPS       64(R8), Z11
+	VFMADD231PS   Z12, Z11, Z0
+	VFMADD231PS   Z8, Z11, Z1
+	VFMADD231PS   Z9, Z11, Z2
+	VFMADD231PS   Z10, Z11, Z3
+	VMOVUPS       64(R8)(AX*1), Z11
+	VFMADD231PS   Z12, Z11, Z4
+	VFMADD231PS   Z8, Z11, Z5
+	VFMADD231PS   Z9, Z11, Z6
+	VFMADD231PS   Z10, Z11, Z7
+	ADDQ          $0x00000080, R8
+	ADDQ          $0x00000020, R9
+	SUBQ          $0x20, R11
+	JNZ           inputs
+	MOVQ          R12, ahead+80(FP)
+	MOVQ          yRow+72(FP), R8
+	MOVQ          DI, R9
+	VUNPCKLPS     Z1, Z0, Z8
+	VUNPCKHPS     Z1, Z0, Z9
+	VADDPS        Z8, Z9, Z9
+	VUNPCKLPS     Z3, Z2, Z8
+	VUNPCKHPS     Z3, Z2, Z10
+	VADDPS        Z8, Z10, Z10
+	VUNPCKLPD     Z10, Z9, Z8
+	VUNPCKHPD     Z10, Z9, Z9
+	VADDPS        Z8, Z9, Z9
+	VEXTRACTF64X4 $0x01, Z9, Y8
+	VADDPS        Y9, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X9
+	VADDPS        X8, X9, X9
+	VADDPS        (R9), X9, X9
+	VMOVUPS       X9, (R9)
+	ADDQ          R8, R9
+	VUNPCKLPS     Z5, Z4, Z8
+	VUNPCKHPS     Z5, Z4, Z9
+	VADDPS        Z8, Z9, Z9
+	VUNPCKLPS     Z7, Z6, Z8
+	VUNPCKHPS     Z7, Z6, Z10
+	VADDPS        Z8, Z10, Z10
+	VUNPCKLPD     Z10, Z9, Z8
+	VUNPCKHPD     Z10, Z9, Z9
+	VADDPS        Z8, Z9, Z9
+	VEXTRACTF64X4 $0x01, Z9, Y8
+	VADDPS        Y9, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X9
+	VADDPS        X8, X9, X9
+	VADDPS        (R9), X9, X9
+	VMOVUPS       X9, (R9)
+	ADDQ          R8, R9
+	ADDQ          $0x10, DI
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          BX, scale+48(FP)
+	ADDQ          BX, scale+48(FP)
+	ADDQ          BX, scale+48(FP)
+	ADDQ          BX, scale+48(FP)
+	SUBQ          $0x04, n+0(FP)
+	JNZ           outputs
+	VZEROUPPER
+	RET
+
+// func weightDot1x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot1x4Int8AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), AX
 	LEAQ (AX)(AX*2), CX
@@ -5865,8 +7464,12 @@ outputs:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ   k+8(FP), R10
+	MOVQ   ahead+80(FP), R11
 
 inputs:
+	PREFETCHT1    (R11)
+	PREFETCHT1    64(R11)
+	ADDQ          $0x00000080, R11
 	VPBROADCASTW  (R9), Y4
 	VCVTPH2PS     Y4, Z4
 	VPBROADCASTW  (R9)(DX*1), Y5
@@ -5914,48 +7517,25 @@ inputs:
 	ADDQ          $0x00000020, R8
 	SUBQ          $0x20, R10
 	JNZ           inputs
+	MOVQ          R11, ahead+80(FP)
 	MOVQ          yRow+72(FP), DI
-	MOVQ          SI, DI
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VADDPS        Y0, Y4, Y4
+	MOVQ          SI, R8
+	VUNPCKLPS     Z1, Z0, Z4
+	VUNPCKHPS     Z1, Z0, Z5
+	VADDPS        Z4, Z5, Z5
+	VUNPCKLPS     Z3, Z2, Z4
+	VUNPCKHPS     Z3, Z2, Z6
+	VADDPS        Z4, Z6, Z6
+	VUNPCKLPD     Z6, Z5, Z4
+	VUNPCKHPD     Z6, Z5, Z5
+	VADDPS        Z4, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y4
+	VADDPS        Y5, Y4, Y4
 	VEXTRACTF32X4 $0x01, Y4, X5
 	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        (DI), X5, X5
-	VMOVSS        X5, (DI)
-	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPS        Y1, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        4(DI), X5, X5
-	VMOVSS        X5, 4(DI)
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VADDPS        Y2, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        8(DI), X5, X5
-	VMOVSS        X5, 8(DI)
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPS        Y3, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X5
-	VADDPS        X4, X5, X5
-	VMOVHLPS      X5, X5, X4
-	VADDPS        X4, X5, X5
-	VMOVSHDUP     X5, X4
-	VADDSS        X4, X5, X5
-	VADDSS        12(DI), X5, X5
-	VMOVSS        X5, 12(DI)
+	VADDPS        (R8), X5, X5
+	VMOVUPS       X5, (R8)
+	ADDQ          DI, R8
 	ADDQ          $0x10, SI
 	ADDQ          AX, w+32(FP)
 	ADDQ          AX, w+32(FP)
@@ -5970,9 +7550,9 @@ inputs:
 	VZEROUPPER
 	RET
 
-// func weightDot1x1Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
-// Requires: AVX, AVX2, AVX512F, AVX512VL
-TEXT ·weightDot1x1Int8AVX512(SB), NOSPLIT, $0-80
+// func weightDot1x1Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·weightDot1x1Int8AVX512(SB), NOSPLIT, $0-88
 	MOVQ xRow+24(FP), AX
 	MOVQ wRow+40(FP), AX
 	MOVQ y+64(FP), CX
@@ -5983,8 +7563,11 @@ outputs:
 	MOVQ   scale+48(FP), SI
 	VPXORD Z0, Z0, Z0
 	MOVQ   k+8(FP), DI
+	MOVQ   ahead+80(FP), R8
 
 inputs:
+	PREFETCHT1    (R8)
+	ADDQ          $0x00000020, R8
 	VPBROADCASTW  (SI), Y1
 	VCVTPH2PS     Y1, Z1
 	ADDQ          $0x02, SI
@@ -6002,6 +7585,7 @@ inputs:
 	ADDQ          $0x00000020, BX
 	SUBQ          $0x20, DI
 	JNZ           inputs
+	MOVQ          R8, ahead+80(FP)
 	MOVQ          yRow+72(FP), DX
 	MOVQ          CX, DX
 	VEXTRACTF64X4 $0x01, Z0, Y1

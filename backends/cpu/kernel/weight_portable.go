@@ -17,7 +17,7 @@ func weightRow[T any](p *byte, stride, j, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Add(unsafe.Pointer(p), j*stride)), n)
 }
 
-func portableDotFloat32(n, k int, x *float32, _ int, w *byte, wRow int, _ *byte, _ int, y *float32, _ int) {
+func portableDotFloat32(n, k int, x *float32, _ int, w *byte, wRow int, _ *byte, _ int, y *float32, _ int, _ uintptr) {
 	xs := unsafe.Slice(x, k)
 	for j := range n {
 		sum := float32(0)
@@ -28,7 +28,7 @@ func portableDotFloat32(n, k int, x *float32, _ int, w *byte, wRow int, _ *byte,
 	}
 }
 
-func portableDotBFloat16(n, k int, x *float32, _ int, w *byte, wRow int, _ *byte, _ int, y *float32, _ int) {
+func portableDotBFloat16(n, k int, x *float32, _ int, w *byte, wRow int, _ *byte, _ int, y *float32, _ int, _ uintptr) {
 	xs := unsafe.Slice(x, k)
 	for j := range n {
 		sum := float32(0)
@@ -39,7 +39,7 @@ func portableDotBFloat16(n, k int, x *float32, _ int, w *byte, wRow int, _ *byte
 	}
 }
 
-func portableDotFloat8(n, k int, x *float32, _ int, w *byte, wRow int, scale *byte, _ int, y *float32, _ int) {
+func portableDotFloat8(n, k int, x *float32, _ int, w *byte, wRow int, scale *byte, _ int, y *float32, _ int, _ uintptr) {
 	xs := unsafe.Slice(x, k)
 	scales := weightRow[float32](scale, 0, 0, k/weightStep)
 	for j := range n {
@@ -56,7 +56,7 @@ func portableDotFloat8(n, k int, x *float32, _ int, w *byte, wRow int, scale *by
 	}
 }
 
-func portableDotInt8(n, k int, x *float32, _ int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, _ int) {
+func portableDotInt8(n, k int, x *float32, _ int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, _ int, _ uintptr) {
 	xs := unsafe.Slice(x, k)
 	for j := range n {
 		sum := float32(0)

@@ -37,8 +37,8 @@ type weightRoutines struct {
 	// dot sums y[i, j] += Σ x[i, k]·w[j, k] for k inputs, a multiple of
 	// weightStep, and n outputs, a multiple of cols. For each weightStep
 	// inputs Float8 has a float32 scale, 2^120 times that of the block, and
-	// Int8 a float16 for each output, scaleRow apart. By format, those with
-	// more rows, then those with more columns first.
+	// Int8 a float16 for each output, scaleRow apart. By format, those with more
+	// rows first, and last one of one row and output.
 	dot [Int8 + 1][]weightDotRoutine
 
 	// axpy sums y[i, j] += Σ x[i, q]·w[q, j] for depth inputs of bfloat16 weights
@@ -48,7 +48,7 @@ type weightRoutines struct {
 
 type weightDotRoutine struct {
 	rows, cols int
-	run        func(n, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int)
+	run        func(n, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 }
 
 type weightAxpyRoutine struct {
@@ -124,7 +124,7 @@ func (t *weightTask) Do(part, worker int) {
 	switch {
 	case q.W.Inputs == 0:
 	case !q.W.ByInput:
-		t.dots(q, from, to, &t.pool.lanes[worker].own)
+		t.dots(q, from, to, &t.pool.lanes[worker])
 	case q.W.Format == Float32:
 		b := Matrix{q.W.Float32s, q.W.Inputs, q.W.Outputs, q.W.Stride, 1}
 		t.routines.gemm.narrowRows(Product{1, q.X, b.block(0, b.Rows, from, to-from), 1, q.Y.block(0, q.Y.Rows, from, to-from)})
@@ -136,9 +136,10 @@ func (t *weightTask) Do(part, worker int) {
 }
 
 // dots adds outputs [from, to) of a weight whose inputs are contiguous.
-func (t *weightTask) dots(q *WeightProduct, from, to int, s *scratch) {
+func (t *weightTask) dots(q *WeightProduct, from, to int, l *lane) {
 	w := &q.W
 	whole := w.Inputs / weightStep * weightStep
+	x := t.blocksOf(&q.X, whole, l)
 	for o := from; o < to && whole > 0; {
 		n := to - o
 		scale := (*byte)(nil)
@@ -146,7 +147,7 @@ func (t *weightTask) dots(q *WeightProduct, from, to int, s *scratch) {
 		switch w.Format {
 		case Float8:
 			n = min(n, float8Block-(w.Row+o)%float8Block)
-			scales, ok := t.float8Scales(w, o, whole, s)
+			scales, ok := t.float8Scales(w, o, whole, &l.own)
 			if !ok {
 				t.plainDots(q, o, o+n, 0, whole)
 				o += n
@@ -157,7 +158,7 @@ func (t *weightTask) dots(q *WeightProduct, from, to int, s *scratch) {
 			scaleRow = 2 * w.scaleColumns(int8Block)
 			scale = (*byte)(unsafe.Pointer(&w.HalfScales[w.halfScale(o, 0)]))
 		}
-		t.runDots(q, o, n, whole, scale, scaleRow)
+		t.runDots(q, x, o, n, scale, scaleRow)
 		o += n
 	}
 	t.plainDots(q, from, to, whole, w.Inputs)
@@ -177,52 +178,106 @@ func (t *weightTask) float8Scales(w *Weight, output, inputs int, s *scratch) ([]
 }
 
 // runDots adds n outputs from o on, over the first k inputs.
-func (t *weightTask) runDots(q *WeightProduct, o, n, k int, scale *byte, scaleRow int) {
+func (t *weightTask) runDots(q *WeightProduct, x []inputBlock, o, n int, scale *byte, scaleRow int) {
 	w := &q.W
 	list := t.routines.weight.dot[w.Format]
-	group := n
-	if q.X.Rows > list[0].rows || !fitsOnce(list, q.X.Rows) {
-		// Several passes: the weights of some outputs stay in the first cache.
-		group = weightGrain
-	}
-	for ; n > 0; n -= group {
-		group = min(group, n)
-		for r := 0; r < q.X.Rows; {
-			rows := 0
-			for done := 0; done < group; {
-				d := weightDotFor(list, q.X.Rows-r, group-done)
-				count := (group - done) / d.cols * d.cols
-				at := scale
-				if scaleRow > 0 {
-					at = (*byte)(unsafe.Add(unsafe.Pointer(scale), done*scaleRow))
-				}
-				d.run(count, k, &q.X.Data[r*q.X.RowStride], 4*q.X.RowStride, w.address((o+done)*w.Stride), w.Stride*w.Format.bytes(),
-					at, scaleRow, &q.Y.Data[r*q.Y.RowStride+o+done], 4*q.Y.RowStride)
-				done, rows = done+count, d.rows
-			}
-			r += rows
+	for n > 0 {
+		group := min(n, weightGroup)
+		if q.X.Rows > list[0].rows {
+			// Several passes: the weights of some outputs stay in the first cache.
+			group = min(n, weightGrain)
 		}
-		o += group
-		if scaleRow > 0 && n > group {
+		// While the routines go through these outputs in blocks of inputs, they
+		// ask for the next outputs in the order of the memory.
+		ahead := uintptr(unsafe.Pointer(w.address(o*w.Stride))) + uintptr(group*w.Stride*w.Format.bytes())
+		for i := range x {
+			b := &x[i]
+			at := scale
+			if scale != nil {
+				at = (*byte)(unsafe.Add(unsafe.Pointer(scale), b.first/weightStep*scaleBytes[w.Format]))
+			}
+			for r := 0; r < q.X.Rows; {
+				d := weightDotFor(list, q.X.Rows-r)
+				for done := 0; done < group; {
+					count := (group - done) / d.cols * d.cols
+					if count == 0 {
+						// The last outputs one by one, and row by row.
+						for row := r; row < r+d.rows; row++ {
+							t.runDot(&list[len(list)-1], q, b, row, o+done, group-done, at, done*scaleRow, scaleRow, ahead)
+						}
+						break
+					}
+					t.runDot(d, q, b, r, o+done, count, at, done*scaleRow, scaleRow, ahead)
+					if r == 0 {
+						ahead += uintptr(count * b.count * w.Format.bytes())
+					}
+					done += count
+				}
+				r += d.rows
+			}
+		}
+		o, n = o+group, n-group
+		if scaleRow > 0 && n > 0 {
 			scale = (*byte)(unsafe.Add(unsafe.Pointer(scale), group*scaleRow))
 		}
 	}
 }
 
-// fitsOnce reports whether a routine takes exactly so many rows.
-func fitsOnce(list []weightDotRoutine, rows int) bool {
-	for i := range list {
-		if list[i].rows == rows {
-			return true
-		}
+// runDot adds n outputs of some rows, over a block of inputs.
+func (t *weightTask) runDot(d *weightDotRoutine, q *WeightProduct, b *inputBlock, row, o, n int, scale *byte, scaleAt, scaleRow int, ahead uintptr) {
+	if scaleRow > 0 {
+		scale = (*byte)(unsafe.Add(unsafe.Pointer(scale), scaleAt))
 	}
-	return false
+	w := &q.W
+	d.run(n, b.count, &b.values[row*b.stride], 4*b.stride, w.address(o*w.Stride+b.first), w.Stride*w.Format.bytes(),
+		scale, scaleRow, &q.Y.Data[row*q.Y.RowStride+o], 4*q.Y.RowStride, ahead)
 }
 
-// weightDotFor is the first routine that fits into rows × outputs.
-func weightDotFor(list []weightDotRoutine, rows, outputs int) *weightDotRoutine {
+// weightGroup is the number of outputs that meet one block of the inputs before
+// the next block.
+const weightGroup = 64
+
+// scaleBytes is the size of a scale in the order in which routines read them.
+var scaleBytes = [Int8 + 1]int{Float8: 4, Int8: 2}
+
+// inputBlock is a run of inputs of all rows of X.
+type inputBlock struct {
+	first, count int
+	values       []float32 // of input first of row 0
+	stride       int
+}
+
+// blocksOf cuts the first k inputs into blocks whose rows of X fit half of the
+// first cache, and copies those of several rows, which would else lie in the same
+// places of it.
+func (t *weightTask) blocksOf(x *Matrix, k int, l *lane) []inputBlock {
+	const size = 4 << 10 // values of a block
+	l.inputs = l.inputs[:0]
+	rows := min(x.Rows, maximalDotRows)
+	count := max(size/max(rows, 1), 8*weightStep) / weightStep * weightStep
+	if rows < 3 || k <= count {
+		l.inputs = append(l.inputs, inputBlock{0, k, x.Data, x.RowStride})
+		return l.inputs
+	}
+	stride := oddLines(count)
+	memory := l.result.get((k + count - 1) / count * x.Rows * stride)
+	for first := 0; first < k; first += count {
+		b := inputBlock{first, min(count, k-first), memory[:x.Rows*stride], stride}
+		for r := range x.Rows {
+			copy(b.values[r*stride:r*stride+b.count], x.Data[r*x.RowStride+first:])
+		}
+		l.inputs, memory = append(l.inputs, b), memory[x.Rows*stride:]
+	}
+	return l.inputs
+}
+
+// maximalDotRows is the most rows that a routine takes.
+const maximalDotRows = 8
+
+// weightDotFor is the first routine that takes at most so many rows.
+func weightDotFor(list []weightDotRoutine, rows int) *weightDotRoutine {
 	for i := range list {
-		if d := &list[i]; d.rows <= rows && d.cols <= outputs {
+		if d := &list[i]; d.rows <= rows {
 			return d
 		}
 	}
