@@ -63,7 +63,7 @@ type writer struct {
 }
 
 // Export writes the checkpoint into a new folder: its tensors, an index if they are several files, config.json and the tokenizer's files.
-// The memory it takes does not depend on the size of the tensors. After an error, or when ctx ends, the
+// As stored, every file has the bytes that it had. The memory it takes does not depend on the size of the tensors. After an error, or when ctx ends, the
 // folder holds no config.json.
 func (c *Checkpoint) Export(ctx context.Context, dir string, o Options) error {
 	if o.Dtype == "fp8" && c.Weights.Table.Scales == "" {
@@ -72,6 +72,9 @@ func (c *Checkpoint) Export(ctx context.Context, dir string, o Options) error {
 	var files []file
 	for _, f := range c.Weights.Files {
 		out := file{name: filepath.Base(f.Path)}
+		if o.Dtype == AsStored {
+			out.from = f.Path
+		}
 		for _, name := range f.Names() {
 			t, _ := f.Tensor(name)
 			out.list = append(out.list, c.stored(t, o.Dtype)...)
@@ -82,7 +85,11 @@ func (c *Checkpoint) Export(ctx context.Context, dir string, o Options) error {
 	if err != nil {
 		return err
 	}
-	return write(ctx, dir, files, &writer{from: layered{c.Weights}, block: c.Weights.Table.ScaleBlock, o: o}, config, c.sideFiles())
+	side := c.sideFiles()
+	if path := filepath.Join(c.Dir, weights.IndexFile); o.Dtype == AsStored && exists(path) {
+		side[weights.IndexFile] = path
+	}
+	return write(ctx, dir, files, &writer{from: layered{c.Weights}, block: c.Weights.Table.ScaleBlock, o: o}, config, side)
 }
 
 // stored says as what a tensor of the checkpoint is written, with its block scales.
@@ -201,9 +208,10 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// file is a file to write.
+// file is a file to write: a copy of from or, if that is "", of the tensors of the list.
 type file struct {
 	name string
+	from string
 	list []output
 }
 
@@ -239,7 +247,7 @@ func write(ctx context.Context, dir string, files []file, w *writer, config []by
 			return err
 		}
 	}
-	if len(files) > 1 {
+	if _, kept := side[weights.IndexFile]; len(files) > 1 && !kept {
 		text, err := marshal(map[string]any{"metadata": map[string]any{"total_size": w.all}, "weight_map": index})
 		if err != nil {
 			return err
@@ -258,9 +266,10 @@ func write(ctx context.Context, dir string, files []file, w *writer, config []by
 
 // file writes one safetensors file. Wide numbers come first, so that all lie at multiples of their size.
 func (w *writer) file(f file) error {
-	if w.o.Dtype != AsStored {
-		sort.SliceStable(f.list, func(i, j int) bool { return f.list[i].Dtype.Size() > f.list[j].Dtype.Size() })
+	if f.from != "" {
+		return replace(filepath.Join(w.dir, f.name), func(out io.Writer) error { return copyFile(f.from)(&progress{out, w}) })
 	}
+	sort.SliceStable(f.list, func(i, j int) bool { return f.list[i].Dtype.Size() > f.list[j].Dtype.Size() })
 	list := make([]weights.Stored, len(f.list))
 	byName := map[string]output{}
 	for i, t := range f.list {

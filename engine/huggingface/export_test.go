@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,6 +48,83 @@ func bytesOf(t *testing.T, c *Checkpoint, name string) []byte {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// TestExportKeepsFiles: as stored, a checkpoint comes back file by file, the index too, whoever wrote it; fp8 with scales in other files
+// than their weights.
+func TestExportKeepsFiles(t *testing.T) {
+	split := filepath.Join(t.TempDir(), "split")
+	splitScales(t, fixture("fp8"), split)
+	for _, dir := range []string{fixture("bf16"), fixture("fp8"), fixture("moe-groups"), split} {
+		out := filepath.Join(t.TempDir(), "out")
+		if err := opened(t, dir).Export(t.Context(), out, Options{Dtype: AsStored}); err != nil {
+			t.Fatal(err)
+		}
+		written, err := os.ReadDir(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return strings.HasPrefix(f.Name(), "expected.") })
+		if len(written) != len(files) {
+			t.Errorf("%s: %q, want %q", dir, written, files)
+		}
+		for _, f := range files {
+			a, err := os.ReadFile(filepath.Join(dir, f.Name()))
+			if err != nil {
+				t.Error(err)
+			}
+			if b, err := os.ReadFile(filepath.Join(out, f.Name())); err != nil || !bytes.Equal(a, b) {
+				t.Errorf("%s: %s is not what it was (%v)", dir, f.Name(), err)
+			}
+		}
+	}
+}
+
+// splitScales writes a checkpoint of one file as two with an index, all block scales in the second.
+func splitScales(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.Mkdir(to, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	in := opened(t, from)
+	index := map[string]string{}
+	var lists [2][]weights.Stored
+	for _, name := range in.Weights.Directory.Names() {
+		tensor, _ := in.Weights.Tensor(name)
+		k := 0
+		if _, scales := in.scalesOf(name); scales {
+			k = 1
+		}
+		lists[k] = append(lists[k], weights.Stored{Entry: weights.Entry{Name: name, Shape: tensor.Shape}, Dtype: tensor.Dtype})
+		index[name] = []string{"a.safetensors", "b.safetensors"}[k]
+	}
+	for k, name := range []string{"a.safetensors", "b.safetensors"} {
+		var file bytes.Buffer
+		err := weights.WriteStored(&file, lists[k], nil, func(w io.Writer, s weights.Stored) error { return in.Weights.Copy(w, s.Name) })
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, name), file.Bytes(), 0o666)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := json.Marshal(map[string]any{"weight_map": index})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile(filepath.Join(from, ConfigFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{weights.IndexFile: text, ConfigFile: config} {
+		if err := os.WriteFile(filepath.Join(to, name), text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestExportKeepsBytes: what was stored in a type and is written in it again has the same bytes, tensor by tensor, copies and scales
