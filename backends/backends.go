@@ -72,7 +72,18 @@ type Stats struct {
 	UnplannedBytes int64 // the same without sharing
 	StoreBytes     int64 // weights, moments, states it uses
 	FLOPs          float64
-	Profile        []OpTime // with Options.Profile: since the start, most time first
+	Profile        []OpTime   // with Options.Profile: since the start, most time first
+	Calls          []CallTime // with Options.Profile: since the start, in the order of a run
+}
+
+// CallTime is the time spent in one call of a kernel.
+type CallTime struct {
+	Op    string
+	Place string // what it is of, as in layers[3].attn.q; "" where that is not known
+	Runs  int
+	Time  time.Duration
+	FLOPs float64 // of one run
+	Bytes float64
 }
 
 // OpTime is the time spent in one kind of operation.

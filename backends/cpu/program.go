@@ -79,7 +79,7 @@ func newProgram(pool *kernel.Pool, p *plan.Plan, s *store, o backends.Options) (
 	g.calls, g.first = c.together(g.calls, p.Steps)
 	g.walking = g.walk
 	if o.Profile {
-		g.profile = newProfile(p, g.first)
+		g.profile = newProfile(p, g.first, s)
 	}
 	return g, nil
 }
@@ -218,7 +218,7 @@ func gather(dst, src []float32, shape op.Shape, strides []int) {
 func (g *program) Stats() backends.Stats {
 	s := g.plan.Stats()
 	if g.profile != nil {
-		s.Profile = g.profile.times()
+		s.Profile, s.Calls = g.profile.times(), slices.Clone(g.profile.calls)
 	}
 	return s
 }
@@ -231,10 +231,10 @@ type profile struct {
 	ops   []backends.OpTime
 	kind  []int // of each call, index into ops
 	steps []int // of each call
-	cost  []op.Cost
+	calls []backends.CallTime
 }
 
-func newProfile(p *plan.Plan, first []int) *profile {
+func newProfile(p *plan.Plan, first []int, s *store) *profile {
 	f := &profile{}
 	index := map[string]int{}
 	for i, from := range first {
@@ -244,13 +244,15 @@ func newProfile(p *plan.Plan, first []int) *profile {
 		}
 		var names []string
 		var cost op.Cost
-		for _, s := range p.Steps[from:to] {
-			if !slices.Contains(names, s.Op.Name) {
-				names = append(names, s.Op.Name)
+		place := ""
+		for _, step := range p.Steps[from:to] {
+			if !slices.Contains(names, step.Op.Name) {
+				names = append(names, step.Op.Name)
 			}
-			if s.Op.Cost != nil {
-				c := s.Op.Cost(s.Attrs, types(s.In), types(s.Out))
-				cost.FLOPs, cost.Bytes = cost.FLOPs+c.FLOPs, cost.Bytes+c.Bytes
+			c := s.cost(step)
+			cost.FLOPs, cost.Bytes = cost.FLOPs+c.FLOPs, cost.Bytes+c.Bytes
+			if step.Node != nil {
+				place = step.Node.Place.Text
 			}
 		}
 		name := strings.Join(names, "+")
@@ -260,9 +262,37 @@ func newProfile(p *plan.Plan, first []int) *profile {
 			index[name] = k
 			f.ops = append(f.ops, backends.OpTime{Op: name})
 		}
-		f.kind, f.steps, f.cost = append(f.kind, k), append(f.steps, to-from), append(f.cost, cost)
+		f.kind, f.steps = append(f.kind, k), append(f.steps, to-from)
+		f.calls = append(f.calls, backends.CallTime{Op: name, Place: place, FLOPs: cost.FLOPs, Bytes: cost.Bytes})
 	}
 	return f
+}
+
+// cost is what a step computes and moves, with the bytes of weights as they are stored.
+func (s *store) cost(step *plan.Step) op.Cost {
+	if step.Op.Cost == nil {
+		return op.Cost{}
+	}
+	in := types(step.In)
+	cost := step.Op.Cost(step.Attrs, in, types(step.Out))
+	for i, v := range step.In {
+		if v.Buffer.Kind != plan.Storage || i != 1 && step.Op == op.GroupedDot {
+			continue
+		}
+		share := 1.0
+		if step.Op == op.GroupedDot {
+			share = op.Touched(in)
+		}
+		wide, stored := 0.0, 0.0
+		for _, p := range s.storages[v.Buffer.Name].pieces {
+			wide += 4 * float64(p.rows*p.columns)
+			stored += float64(4*len(p.float32s) + 2*len(p.halves) + len(p.bytes) + 4*len(p.blockScales) + 2*len(p.halfScales))
+		}
+		if wide > 0 {
+			cost.Bytes -= share * 4 * float64(in[i].Shape.Size()) * (1 - stored/wide)
+		}
+	}
+	return cost
 }
 
 func types(vs []*plan.Value) []op.Type {
@@ -284,8 +314,11 @@ func (g *program) runProfiled() error {
 		t := &f.ops[f.kind[i]]
 		t.Calls += f.steps[i]
 		t.Time += now.Sub(last)
-		t.FLOPs += f.cost[i].FLOPs
-		t.Bytes += f.cost[i].Bytes
+		made := &f.calls[i]
+		t.FLOPs += made.FLOPs
+		t.Bytes += made.Bytes
+		made.Runs++
+		made.Time += now.Sub(last)
 		last = now
 	}
 	return nil

@@ -39,7 +39,8 @@ the machine's own peaks, measured in the same run. Measure on a quiet machine, a
 forge bench kernels measures matrix products and other kernels.`,
 		Example: `  forge bench tiny
   forge bench tiny --train --batch 8 --seq 256 --threads 2 --json
-  forge bench tiny --decode --profile`,
+  forge bench tiny --train --set 'train.precision=bf16()'
+  forge bench tiny --decode --profile --trace decode.json`,
 		Args:        oneArgument,
 		Annotations: map[string]string{readsRecipe: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -59,7 +60,7 @@ forge bench kernels measures matrix products and other kernels.`,
 	flags.Float64Var(&o.seconds, "seconds", 2, "measure each part for `N` seconds or three runs")
 	flags.StringVar(&o.measure.Keep, "dtype", weights.AsStored, "in prefill and decoding, keep the weights `AS` "+joinComma(weights.Keepings)+"; random ones are stored as f32")
 	flags.BoolVar(&o.measure.Profile, "profile", false, "a table of the operations: time, arithmetic, memory, share of the roofline")
-	flags.StringVar(&o.trace, "trace", "", "write the profile as Chrome trace events to a `FILE`, for Perfetto")
+	flags.StringVar(&o.trace, "trace", "", "write the mean run, call by call, as Chrome trace events to a `FILE`, for Perfetto")
 	cmd.AddCommand(newBenchKernelsCommand(a))
 	return cmd
 }

@@ -12,6 +12,11 @@ func (d GroupedDotAttrs) String() string {
 	return fmt.Sprintf("{X:%s W:%s Out:%s%s}", d.X, d.W, d.Out, d.Precision.suffix())
 }
 
+// Touched is the largest share of the experts' weights that the inputs of a GroupedDot can meet: a row meets one expert.
+func Touched(in []Type) float64 {
+	return min(1, float64(in[0].Shape[0])/float64(max(in[1].Shape[0], 1)))
+}
+
 // GroupedDot multiplies each row by the weight of its expert: rows offsets[e] to offsets[e+1] belong to expert e. Rows beyond the
 // last offset give zeros.
 var GroupedDot = Define(Op{
@@ -72,7 +77,7 @@ var GroupedDot = Define(Op{
 				flops *= float64(in[0].Shape[i])
 			}
 		}
-		return Cost{FLOPs: flops, Bytes: moved(in, out)}
+		return Cost{FLOPs: flops, Bytes: moved(in, out) - 4*(1-Touched(in))*float64(in[1].Shape.Size())}
 	},
 	Samples: []Sample{
 		{Name: "experts", Attrs: GroupedDotAttrs{X: "rd", W: "edf", Out: "rf"}, In: []Type{floats(14, 5), floats(6, 5, 3), ints(7)},

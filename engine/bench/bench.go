@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -55,11 +56,11 @@ type Report struct {
 	Active    int64  `json:"active_params"` // of these, used for a token when generating
 
 	TrainRate   *float64 `json:"train_tok_s"`
-	TrainMFU    *float64 `json:"train_mfu"` // share of the measured peak of float32 multiply-adds
+	TrainMFU    *float64 `json:"train_mfu"` // share of the measured peak of multiply-adds, in the precision of the products
 	PrefillRate *float64 `json:"prefill_tok_s"`
 	DecodeRate  *float64 `json:"decode_tok_s"`
 	Decode8Rate *float64 `json:"decode_b8_tok_s"`
-	DecodeShare *float64 `json:"decode_bandwidth_share"` // weights read a second, as a share of the measured memory bandwidth
+	DecodeShare *float64 `json:"decode_bandwidth_share"` // weights read a second, as a share of how fast as much memory is read
 	PeakRSS     float64  `json:"peak_rss_mib"`
 	CompileMS   float64  `json:"compile_ms"`
 	Git         string   `json:"git"`
@@ -77,6 +78,8 @@ type Part struct {
 	Best   time.Duration
 	Runs   int
 	Stats  backends.Stats // Profile is of all runs
+	// Peak is the measured peak of multiply-adds in the precision of the products, in FLOP a second.
+	Peak float64
 }
 
 // Rate is the tokens a second of the median run.
@@ -151,14 +154,23 @@ func (b *bench) compare() {
 	for i := range r.Parts {
 		p := &r.Parts[i]
 		rate := p.Rate()
+		p.Peak = r.Peaks.Float32
+		rounded := b.weightSize() < 4
+		if p.Name == "train" {
+			rounded = r.Precision != "fp32"
+		}
+		if rounded && r.Peaks.BF16Dot > 0 {
+			p.Peak = r.Peaks.BF16Dot
+		}
 		switch p.Name {
 		case "train":
-			share := p.Stats.FLOPs / p.Median.Seconds() / r.Peaks.Float32
+			share := p.Stats.FLOPs / p.Median.Seconds() / p.Peak
 			r.TrainRate, r.TrainMFU = &rate, &share
 		case "prefill":
 			r.PrefillRate = &rate
 		case "decode":
-			share := rate * b.readForToken() / r.Peaks.Read
+			bytes := b.readForToken()
+			share := rate * bytes / b.readRate(pool, bytes)
 			r.DecodeRate, r.DecodeShare = &rate, &share
 		default:
 			r.Decode8Rate = &rate
@@ -192,6 +204,28 @@ func (b *bench) weightSize() float64 {
 		}
 	}
 	return 4
+}
+
+// readRate is how many bytes a second are read from memory that holds as many as a token needs. Small models stay in the caches from
+// one token to the next, where far more than the memory's own speed can be had; large ones do not.
+func (b *bench) readRate(pool *kernel.Pool, bytes float64) float64 {
+	const parts = 64
+	values := make([]float32, parts*(1+int(min(bytes, 256<<20))/4/parts))
+	for i := range values {
+		values[i] = 1 // pages that were never written are not memory yet
+	}
+	each := len(values) / parts
+	read := func() {
+		pool.Run(parts, func(part, _ int) { kernel.Sum(values[part*each : (part+1)*each]) })
+	}
+	read()
+	best := time.Duration(math.MaxInt64)
+	for start, n := time.Now(), 0; n < 3 || time.Since(start) < min(b.o.Duration, time.Second)/4; n++ {
+		before := time.Now()
+		read()
+		best = min(best, time.Since(before))
+	}
+	return 4 * float64(len(values)) / best.Seconds()
 }
 
 // compile makes a program of a graph and its storage, filled.
