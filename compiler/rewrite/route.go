@@ -33,11 +33,23 @@ var Route = Rule{
 			return n
 		}
 		weight := &equation.Node{Kind: equation.GatherGate, Args: []*equation.Node{gate, r.plan}, On: n.On, Axes: []*equation.Axis{r.slots}, Place: n.Place, Name: "gates"}
-		weighted := equation.NewElementwise("mul", y, weight).At("weighted", n.Place)
+		weighted := r.weighted(y, weight, n.Place)
 		on := []*equation.Axis{r.slots}
 		return &equation.Node{Kind: equation.ScatterRows, Args: []*equation.Node{weighted, r.plan}, On: on, To: rows,
 			Axes: append(slices.Clone(rows), equation.Without(weighted.Axes, on)...)}
 	},
+}
+
+// weighted is y times the weight of each row. A product is linear in its rows: where they are shorter than its results, they are what
+// is multiplied, so that neither the longer product nor that of its gradient is made, and none is kept for the way back.
+func (r *router) weighted(y, weight *equation.Node, place equation.Place) *equation.Node {
+	if y.Kind != equation.GroupedDot || equation.Size(y.Args[0].Axes) >= equation.Size(y.Axes) {
+		return equation.NewElementwise("mul", y, weight).At("weighted", place)
+	}
+	product := *y
+	product.Args = slices.Clone(y.Args)
+	product.Args[0] = equation.NewElementwise("mul", y.Args[0], weight).At("weighted", place)
+	return &product
 }
 
 // atMost is how many entries of the gate along experts can differ from 0: a factor that is a top mask says so. 0: unknown.
