@@ -50,14 +50,14 @@ func TestModelCachesGiveWhatTheWholeGives(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		g, err := New(Config{Model: recipe.Model, Backend: b, Store: store, Tokenizer: tokenizer.Bytes(), Context: 120})
+		g, err := New(Config{Model: recipe.Model, Backend: b, Store: store, Tokenizer: tokenizer.Bytes(), Context: 620})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer g.Close()
 		const made = 12
-		for _, n := range []int{1, 5, 20, 64, 90} {
-			prompt := strings.Repeat("for i := range list { total += i }\n", 4)[:n]
+		for _, n := range []int{1, 5, 20, 90, 250, 530} {
+			prompt := strings.Repeat("for i := range list { total += i }\n", 16)[:n]
 			r, err := g.Generate(context.Background(), prompt, Options{MaxTokens: made, Logprobs: -1}, nil)
 			if err != nil {
 				t.Fatal(err)
