@@ -6,8 +6,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forge/compiler"
+	"forge/dsl/check"
 	"forge/engine/data"
 	"forge/engine/eval"
+	"forge/engine/memory"
 )
 
 // evalOptions are the flags of `forge eval`.
@@ -37,11 +40,20 @@ func newEvalCommand(a *app) *cobra.Command {
 	return cmd
 }
 
+// evalBatch is how many sequences are evaluated at once.
+func evalBatch(stage *check.Stage) int { return max(1, min(16, 2048/stage.Seq)) }
+
 func runEval(ctx context.Context, a *app, o evalOptions) error {
 	if o.limit < 0 {
 		return usagef("--max-tokens wants 0 or more, not %d", o.limit)
 	}
-	model, err := a.openTrained(o.checkpoint, o.keep)
+	model, err := a.openTrained(o.checkpoint, o.keep, func(t *trained) (*memory.Work, error) {
+		e, err := compiler.Evaluate(t.stage.Model, compiler.Options{Batch: evalBatch(t.stage), Seq: t.stage.Seq})
+		if err != nil {
+			return nil, err
+		}
+		return &memory.Work{What: "evaluation", Graph: e.Graph, Storage: e.Storage, Batch: evalBatch(t.stage), Seq: t.stage.Seq}, nil
+	})
 	if err != nil {
 		return err
 	}
@@ -61,7 +73,7 @@ func runEval(ctx context.Context, a *app, o evalOptions) error {
 	}
 	evaluator, err := eval.New(eval.Config{
 		Model: model.stage.Model, Backend: model.backend, Store: model.store,
-		Batch: max(1, min(16, 2048/model.stage.Seq)), Seq: model.stage.Seq,
+		Batch: evalBatch(model.stage), Seq: model.stage.Seq,
 	})
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"forge/engine/generate"
+	"forge/engine/memory"
 )
 
 // generateOptions are the flags of `forge generate`.
@@ -73,18 +74,22 @@ func runGenerate(ctx context.Context, a *app, o generateOptions) error {
 		}
 		prompt = string(text)
 	}
-	model, err := a.openTrained(o.checkpoint, o.keep)
+	capacity := 0
+	model, err := a.openTrained(o.checkpoint, o.keep, func(t *trained) (*memory.Work, error) {
+		length := t.stage.Seq
+		if o.request.MaxTokens > 0 {
+			length = len(t.tokenizer.Encode(nil, []byte(prompt))) + o.request.MaxTokens
+		}
+		capacity = generate.Capacity(t.stage.Seq, length)
+		return generation(t.stage.Model, capacity)
+	})
 	if err != nil {
 		return err
 	}
 	defer model.Close()
-	length := model.stage.Seq
-	if o.request.MaxTokens > 0 {
-		length = len(model.tokenizer.Encode(nil, []byte(prompt))) + o.request.MaxTokens
-	}
 	generator, err := generate.New(generate.Config{
 		Model: model.stage.Model, Backend: model.backend, Store: model.store, Tokenizer: model.tokenizer,
-		Context: model.stage.Seq, Capacity: generate.Capacity(model.stage.Seq, length),
+		Context: model.stage.Seq, Capacity: capacity,
 	})
 	if err != nil {
 		return err

@@ -118,7 +118,7 @@ func (a *app) writePublished(dir string, export func(huggingface.Options) error)
 
 // usePublished loads a published checkpoint on the device of the command line, or the recipe's. Its weights are kept as one of
 // weights.Keepings.
-func (a *app) usePublished(dir, keep string) (t *trained, err error) {
+func (a *app) usePublished(dir, keep string, need need) (t *trained, err error) {
 	checkpoint, err := openPublished(dir)
 	if err != nil {
 		return nil, err
@@ -140,6 +140,9 @@ func (a *app) usePublished(dir, keep string) (t *trained, err error) {
 		return nil, err
 	}
 	t.store = t.backend.NewStore()
+	if err := t.fits(keep, need); err != nil {
+		return nil, errors.Join(err, t.backend.Close())
+	}
 	k, err := weights.NewKeeper(t.store, keep, t.stage.Model, recipe.Names)
 	if err != nil {
 		return nil, errors.Join(err, t.backend.Close())

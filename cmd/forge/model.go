@@ -30,13 +30,13 @@ type trained struct {
 }
 
 // openTrained finds a CHECKPOINT and loads it on the device of the command line, or the recipe's. Its weights are kept as one of
-// weights.Keepings.
-func (a *app) openTrained(name, keep string) (*trained, error) {
+// weights.Keepings. What it is needed for must fit into memory.
+func (a *app) openTrained(name, keep string, need need) (*trained, error) {
 	if err := checkKeeping(keep); err != nil {
 		return nil, err
 	}
 	if huggingface.Is(name) {
-		return a.usePublished(name, keep)
+		return a.usePublished(name, keep, need)
 	}
 	checkpoint, err := runs.Find(name, "runs")
 	if err != nil {
@@ -61,6 +61,9 @@ func (a *app) openTrained(name, keep string) (*trained, error) {
 		return nil, err
 	}
 	t.store = t.backend.NewStore()
+	if err := t.fits(keep, need); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
 	if err := t.load(keep); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}

@@ -6,6 +6,7 @@ import (
 	"forge/backends"
 	"forge/compiler"
 	"forge/engine/memory"
+	"forge/engine/weights"
 )
 
 // generation is a program of generation with its sizes.
@@ -22,14 +23,20 @@ func (b *bench) generation(batch, rows, capacity int) (*generation, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if err := b.keep(compiled.Storage); err != nil {
-			return nil, nil, err
-		}
 		work := memory.Work{
 			What: "generation", Backend: b.o.Backend, Store: b.store, Graph: compiled.Graph, Storage: compiled.Storage, Batch: batch, Seq: rows,
 			Cures: []string{"a shorter --prompt", "a smaller model: `dim`, layers, experts, `vocab`"},
 		}
+		if b.o.Keep != "" {
+			work.Kept = "as " + b.o.Keep
+			if b.o.Keep != weights.AsStored {
+				work.KeptBytes = int64(b.weightSize() * float64(b.report.Params))
+			}
+		}
 		if _, err := work.Check(); err != nil {
+			return nil, nil, err
+		}
+		if err := b.keep(compiled.Storage); err != nil {
 			return nil, nil, err
 		}
 		if err := b.create(compiled.Storage); err != nil {

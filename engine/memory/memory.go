@@ -23,6 +23,11 @@ type Work struct {
 	Beside     int64
 	BesideWhat string
 
+	// Kept is how weights are kept and KeptBytes what that takes, where it is not as numbers of the backend's; weights that are read
+	// where they lie in a file take nothing.
+	Kept      string
+	KeptBytes int64
+
 	// Batch is how many sequences of Seq tokens the program reads at once. Larger batches take more; SetBatch is what a user writes to
 	// have another, nil if there is no choice. SetSeq is the same for the length of a sequence.
 	Batch, Seq       int
@@ -42,6 +47,11 @@ func (w *Work) Check() (*backends.Footprint, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.Kept != "" {
+		// Weights that the store has already are among neither.
+		f.Storages -= f.EntrySize * w.missing()
+		f.Held += w.KeptBytes
+	}
 	if f.Total()+w.Beside <= f.Limit.Bytes {
 		return f, nil
 	}
@@ -52,18 +62,22 @@ func (w *Work) Check() (*backends.Footprint, error) {
 func (w *Work) tooLarge(f *backends.Footprint) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s needs about %s of memory, and %s %s:\n", w.What, machine.Size(f.Total()+w.Beside), f.Limit.Whose, machine.Size(f.Limit.Bytes))
-	entries := map[compiler.StoredKind]int64{}
+	entries := w.entries()
 	named := int64(0)
-	for _, s := range w.Storage {
-		entries[s.Kind] += int64(s.Shape.Size())
-		named += f.EntrySize * int64(s.Shape.Size())
+	for _, n := range entries {
+		named += f.EntrySize * n
 	}
 	row := func(name string, bytes int64, what string) {
 		if bytes > 0 {
 			fmt.Fprintf(&b, "  %-12s %10s  %s\n", name, machine.Size(bytes), what)
 		}
 	}
-	row("weights", f.EntrySize*entries[compiler.Weight], fmt.Sprintf("%s in float%d", count(entries[compiler.Weight]), 8*f.EntrySize))
+	if kept := f.EntrySize * entries[compiler.Weight]; w.Kept == "" {
+		row("weights", kept, fmt.Sprintf("%s in float%d", count(entries[compiler.Weight]), 8*f.EntrySize))
+	} else {
+		fmt.Fprintf(&b, "  %-12s %10s  %s\n", "weights", machine.Size(w.KeptBytes), fmt.Sprintf("%s %s", count(entries[compiler.Weight]), w.Kept))
+		named += w.KeptBytes - kept
+	}
 	row("moments", f.EntrySize*entries[compiler.Moment], "two of the optimizer for each weight")
 	row("states", f.EntrySize*entries[compiler.State], "kept and not trained")
 	row("caches", f.EntrySize*entries[compiler.Cache], "of keys and values")
@@ -76,6 +90,29 @@ func (w *Work) tooLarge(f *backends.Footprint) string {
 	}
 	fmt.Fprintf(&b, "another bound: --memory SIZE")
 	return b.String()
+}
+
+// entries counts the numbers in the storages by what they are for.
+func (w *Work) entries() map[compiler.StoredKind]int64 {
+	entries := map[compiler.StoredKind]int64{}
+	for _, s := range w.Storage {
+		entries[s.Kind] += int64(s.Shape.Size())
+	}
+	return entries
+}
+
+// missing counts the weights that the store does not have yet.
+func (w *Work) missing() int64 {
+	n := int64(0)
+	for _, s := range w.Storage {
+		if s.Kind != compiler.Weight {
+			continue
+		}
+		if _, ok := w.Store.Type(s.Name); !ok {
+			n += int64(s.Shape.Size())
+		}
+	}
+	return n
 }
 
 // cures are what a user can change. Activations are taken to grow with the tokens of a batch.

@@ -7,6 +7,7 @@ import (
 
 	"forge/backends"
 	"forge/backends/machine"
+	"forge/backends/reference"
 	"forge/compiler"
 	"forge/compiler/graph"
 	"forge/compiler/op"
@@ -74,6 +75,12 @@ func TestCheck(t *testing.T) {
 	fixed.SetBatch, fixed.SetSeq = nil, nil
 	if _, err := fixed.Check(); err == nil || strings.Contains(err.Error(), "would fit") {
 		t.Errorf("a batch that nobody can choose: %v", err)
+	}
+	kept := work(20 * mib)
+	kept.Kept, kept.KeptBytes, kept.Store = "as int8", mib, reference.New().NewStore()
+	if _, err := kept.Check(); err == nil || !strings.Contains(err.Error(), "needs about 117 MiB") || !strings.Contains(err.Error(), "weights        1.00 MiB  1.049M as int8\n") ||
+		strings.Contains(err.Error(), "held") {
+		t.Errorf("weights of another size: %v", err)
 	}
 	unbounded := work(1)
 	unbounded.Backend = unbounded.Backend.(measured).Backend
