@@ -243,9 +243,7 @@ func (k *storedProducts) run() error {
 		if k.few {
 			kernel.MulWeights(k.pool, round)
 		} else {
-			for i := range round {
-				kernel.GemmWeight(k.pool, round[i])
-			}
+			kernel.GemmWeights(k.pool, round)
 		}
 		k.copyOut(r)
 	}
@@ -273,8 +271,7 @@ func (k *storedProducts) copyOut(round int) {
 	}
 }
 
-// storedGroups is a GroupedDot with a storage. The experts that few rows have picked make one parallel region; so do the others, if
-// they are plain.
+// storedGroups is a GroupedDot with a storage. The experts that few rows have picked make one parallel region, the others another.
 type storedGroups struct {
 	pool    *kernel.Pool
 	offsets []int32
@@ -284,7 +281,7 @@ type storedGroups struct {
 	experts int
 
 	few    []kernel.WeightProduct // of a round
-	plain  []kernel.Product
+	many   []kernel.WeightProduct
 	end    int       // of the rows that some expert has
 	result []float32 // in which rows of no expert become 0; nil if they stay
 	width  int       // of a row of it
@@ -299,7 +296,7 @@ func (c *compilation) storedGroups(s *plan.Step) (call, bool) {
 	g := &storedGroups{pool: c.pool, offsets: c.ints(s.In[2]), rows: d.rows.size, a: d.rows.a, c: d.rows.c,
 		rounds: d.rounds(x.data, y.data, s.Accumulate), experts: len(d.starts)}
 	g.few = make([]kernel.WeightProduct, 0, len(g.rounds[0]))
-	g.plain = make([]kernel.Product, 0, len(g.rounds[0]))
+	g.many = make([]kernel.WeightProduct, 0, len(g.rounds[0]))
 	if !s.Accumulate {
 		g.result, g.width = y.data[:s.Out[0].Shape.Size()], y.strides[0]
 	}
@@ -310,15 +307,15 @@ func (g *storedGroups) run() error {
 	for round := range g.rounds {
 		g.cut(round)
 		kernel.MulWeights(g.pool, g.few)
-		kernel.GemmGroups(g.pool, g.plain)
+		kernel.GemmWeights(g.pool, g.many)
 	}
 	g.clearUnused()
 	return nil
 }
 
-// cut gives the products of a round the rows of their experts. Those of many rows with a packed weight are computed at once.
+// cut gives the products of a round the rows of their experts.
 func (g *storedGroups) cut(round int) {
-	g.few, g.plain, g.end = g.few[:0], g.plain[:0], 0
+	g.few, g.many, g.end = g.few[:0], g.many[:0], 0
 	products := g.rounds[round]
 	each := len(products) / g.experts
 	for i := range products {
@@ -330,13 +327,10 @@ func (g *storedGroups) cut(round int) {
 		q := products[i]
 		q.X.Rows, q.Y.Rows = to-from, to-from
 		q.X.Data, q.Y.Data = q.X.Data[from*g.a:], q.Y.Data[from*g.c:]
-		switch {
-		case to-from <= fewRows:
+		if to-from <= fewRows {
 			g.few = append(g.few, q)
-		case q.W.Format == kernel.Float32:
-			g.plain = append(g.plain, q.Product())
-		default:
-			kernel.GemmWeight(g.pool, q)
+		} else {
+			g.many = append(g.many, q)
 		}
 	}
 }

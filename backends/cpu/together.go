@@ -116,6 +116,6 @@ func (g *storedGroups) collect(list []kernel.WeightProduct) []kernel.WeightProdu
 }
 
 func (g *storedGroups) finish() {
-	kernel.GemmGroups(g.pool, g.plain)
+	kernel.GemmWeights(g.pool, g.many)
 	g.clearUnused()
 }

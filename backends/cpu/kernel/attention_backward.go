@@ -79,7 +79,7 @@ func AttentionBackward(p *Pool, a *Attention, out, lse, dout AttentionTensor, to
 	defer p.mu.Unlock()
 	t := &p.attentionGrad
 	r, kind := active.Load(), a.words()
-	*t = attentionGradTask{pool: p, packer: packer{r, kind}, tiles: r.tiles(kind), a: *a, out: out, lse: lse, dout: dout, to: to, depth: a.width()}
+	*t = attentionGradTask{pool: p, packer: packer{routines: r, kind: kind}, tiles: r.tiles(kind), a: *a, out: out, lse: lse, dout: dout, to: to, depth: a.width()}
 	t.plan(p)
 	p.run(outer*t.chunks, t)
 	if len(t.partialQ)+len(t.partialKV) > 0 {

@@ -25,7 +25,7 @@ type roundedAttentionTask struct {
 // start computes all parts; p.mu is held.
 func (t *roundedAttentionTask) start(p *Pool, a *Attention, out, lse AttentionTensor) {
 	r, kind := active.Load(), a.words()
-	*t = roundedAttentionTask{pool: p, packer: packer{r, kind}, tiles: r.tiles(kind), a: *a, out: out, lse: lse, depth: a.width()}
+	*t = roundedAttentionTask{pool: p, packer: packer{routines: r, kind: kind}, tiles: r.tiles(kind), a: *a, out: out, lse: lse, depth: a.width()}
 	most := min(attentionQueries, roundedScores/max(a.Keys, 1)/t.height*t.height)
 	t.block = min(max(most, t.height), a.Queries)
 	t.blocks = (a.Queries + t.block - 1) / t.block

@@ -50,6 +50,11 @@ type bf16Routines struct {
 	// stored as float32, which are rounded, and as bfloat16.
 	pairs  func(k int, src *float32, srcRow int, dst *float32, dstRow int)
 	halves func(k int, src *uint16, srcRow int, dst *float32, dstRow int)
+
+	// float8s rounds n codes, a multiple of packGroup, times scale·2^-120; int8s
+	// n codes, a multiple of int8Block, times a float16 scale for each block.
+	float8s func(dst *uint16, x *byte, n int, scale float32)
+	int8s   func(dst *uint16, x *byte, n int, scales *uint16)
 }
 
 const (

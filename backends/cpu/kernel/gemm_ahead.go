@@ -52,17 +52,20 @@ func (m *MixedMatrix) fetch(share, shares int) {
 		return
 	}
 	x := *m
-	if x.ColStride != 1 {
+	if !x.alongRows() {
 		x = m.T()
 	}
 	from, to := x.Rows*share/shares, x.Rows*(share+1)/shares
-	if x.ColStride != 1 || from >= to {
+	if !x.alongRows() || from >= to {
 		return
 	}
 	rows := x.block(from, to-from, 0, x.Cols)
-	if x.narrow() {
+	switch {
+	case x.weight != nil:
+		prefetch(unsafe.Pointer(&x.weight.Bytes[rows.row*x.RowStride+rows.column]), x.RowStride, rows.Rows, (x.Cols+63)/64)
+	case x.narrow():
 		prefetch(unsafe.Pointer(&rows.BFloat16s[0]), 2*x.RowStride, rows.Rows, (x.Cols+31)/32)
-	} else {
+	default:
 		prefetch(unsafe.Pointer(&rows.Float32s[0]), 4*x.RowStride, rows.Rows, (x.Cols+15)/16)
 	}
 }

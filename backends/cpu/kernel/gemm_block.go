@@ -91,11 +91,11 @@ func (r *routines) multiplyPart(l *lane, q *job, p area, id keptPanels, keep boo
 		c.scale(q.beta)
 		return
 	}
-	if q.kind == plainWords && !q.a.narrow() && !q.b.narrow() && !q.c.narrow() && r.gemm.narrowPart(&l.own, q, p) {
+	if q.kind == plainWords && q.a.plain() && q.b.plain() && q.c.plain() && r.gemm.narrowPart(&l.own, q, p) {
 		return
 	}
 	id.k0, id.k1 = p.k0, p.k1
-	t := blockTask{packer: packer{r, q.kind}, tiles: r.tiles(q.kind), q: q, lane: l, kept: id}
+	t := blockTask{packer: packer{r, q.kind, &l.turn}, tiles: r.tiles(q.kind), q: q, lane: l, kept: id}
 	unit := q.kind.unit()
 	words := q.kind.count(p.k1 - p.k0)
 	blocks := (words + blockDepth - 1) / blockDepth
@@ -202,7 +202,7 @@ func (t *blockTask) block(panels []float32, i, rows, k, depth, cols int, c []flo
 func (t *blockTask) readsInPlace(cols int) bool {
 	const contiguous = 512 // values from row to row that a tile of rows fits the first cache with
 	m := &t.q.a
-	return t.kind == plainWords && !m.narrow() && (cols <= t.width || m.ColStride == 1 && m.RowStride <= contiguous)
+	return t.kind == plainWords && m.plain() && (cols <= t.width || m.ColStride == 1 && m.RowStride <= contiguous)
 }
 
 // multiply is the tile routine on slices, for any depth: C[height×width] =

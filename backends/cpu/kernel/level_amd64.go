@@ -108,6 +108,8 @@ func avx512Routines() *routines {
 			convert: bf16ConvertAVX512,
 			pairs:   packPairsAVX512,
 			halves:  packHalvesAVX512,
+			float8s: convertFloat8AVX512,
+			int8s:   convertInt8AVX512,
 			tile: []tileRoutine{
 				1: tile1BF16AVX512, 2: tile2BF16AVX512, 3: tile3BF16AVX512, 4: tile4BF16AVX512,
 				5: tile5BF16AVX512, 6: tile6BF16AVX512, 7: tile7BF16AVX512, 8: tile8BF16AVX512,

@@ -9,12 +9,34 @@ type MixedMatrix struct {
 	BFloat16s            []uint16
 	Rows, Cols           int
 	RowStride, ColStride int
+
+	// A weight with scales takes the place of the slices. Its stored matrix is
+	// this one from (row, column) on, or, turned, the transposed one.
+	weight      *Weight
+	turned      bool
+	row, column int
 }
 
 // Mixed is the same view as a MixedMatrix.
 func (m Matrix) Mixed() MixedMatrix {
 	return MixedMatrix{Float32s: m.Data, Rows: m.Rows, Cols: m.Cols, RowStride: m.RowStride, ColStride: m.ColStride}
 }
+
+// T is the transposed view of the same values.
+func (m MixedMatrix) T() MixedMatrix {
+	m.Rows, m.Cols, m.RowStride, m.ColStride = m.Cols, m.Rows, m.ColStride, m.RowStride
+	m.turned = m.weight != nil && !m.turned
+	return m
+}
+
+// plain reports whether the values are stored as float32.
+func (m *MixedMatrix) plain() bool { return !m.narrow() && m.weight == nil }
+
+// alongRows reports whether the values of a row are contiguous.
+func (m *MixedMatrix) alongRows() bool { return m.ColStride == 1 && !m.turned }
+
+// alongColumns reports whether those of a column are, and not those of a row.
+func (m *MixedMatrix) alongColumns() bool { return m.RowStride == 1 && !m.alongRows() }
 
 // matrix is the view of stored float32 values.
 func (m *MixedMatrix) matrix() Matrix {
@@ -86,6 +108,13 @@ func (m *MixedMatrix) put(i, j int, v float32) {
 func (m *MixedMatrix) block(i, rows, j, cols int) MixedMatrix {
 	b := *m
 	b.Rows, b.Cols = rows, cols
+	if m.weight != nil {
+		if m.turned {
+			i, j = j, i
+		}
+		b.row, b.column = m.row+i, m.column+j
+		return b
+	}
 	return b.moved(i*m.RowStride + j*m.ColStride)
 }
 

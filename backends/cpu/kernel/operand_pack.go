@@ -44,11 +44,16 @@ func halves(s []uint32) []uint16 { return unsafe.Slice((*uint16)(unsafe.Pointer(
 type packer struct {
 	routines *routines
 	kind     wordKind
+	turn     *scratch // for weightRows
 }
 
 // line fills dst with n values of row i of m from column j on, and a zero behind
 // them if a word is left half empty.
 func (p *packer) line(dst []float32, m *MixedMatrix, i, j, n int) {
+	if m.weight != nil {
+		p.weightLine(dst, m, i, j, n)
+		return
+	}
 	from := i*m.RowStride + j*m.ColStride
 	if p.kind == pairWords {
 		p.pairLine(halves(words(dst)), m, from, n)
@@ -100,6 +105,10 @@ func (p *packer) pairLine(dst []uint16, m *MixedMatrix, from, n int) {
 // contiguous: a row of words for each of its rows, or pair of rows, width words
 // apart.
 func (p *packer) rows(dst []float32, width int, m *MixedMatrix, k0, depth, j0, cols int) {
+	if m.weight != nil {
+		p.weightRows(dst, width, m, k0, depth, j0, cols)
+		return
+	}
 	unit := p.kind.unit()
 	whole := depth / unit // rows of words without the last, half empty one
 	for first := 0; first < whole; first += packRun {
@@ -123,7 +132,7 @@ func (p *packer) rows(dst []float32, width int, m *MixedMatrix, k0, depth, j0, c
 func (p *packer) group(dst []float32, width int, m *MixedMatrix, k0, count, j0 int) {
 	r, from := p.routines, k0*m.RowStride+j0
 	switch {
-	case p.kind == plainWords && !m.narrow() && r.gemm.packWords != nil:
+	case p.kind == plainWords && m.plain() && r.gemm.packWords != nil:
 		r.gemm.packWords(count, &m.Float32s[from], m.RowStride, &dst[0], width)
 	case p.kind == pairWords && !m.narrow():
 		r.bf16.pairs(count, &m.Float32s[from], m.RowStride, &dst[0], width)
@@ -166,7 +175,7 @@ func blockSize(rows, words int) int {
 
 // packBlock packs rows [i0, i0+rows) and columns [k0, k0+depth) of a.
 func (p *packer) packBlock(memory []float32, a *MixedMatrix, i0, rows, k0, depth int) packed {
-	if a.RowStride == 1 && a.ColStride != 1 {
+	if a.alongColumns() {
 		width := roundUp(rows, packGroup)
 		columns := a.T()
 		p.rows(memory, width, &columns, k0, depth, i0, rows)
@@ -184,7 +193,7 @@ func (p *packer) packBlock(memory []float32, a *MixedMatrix, i0, rows, k0, depth
 // words.
 func (p *packer) packPanels(dst []float32, width int, b *MixedMatrix, k0, depth, j0, cols int, lines []float32) {
 	count := p.kind.count(depth)
-	if b.ColStride == 1 {
+	if b.alongRows() {
 		// Some rows of all panels, then the next rows: a row is read in one go.
 		for first := 0; first < count; first += packRun {
 			values := packRun * p.kind.unit()
@@ -218,7 +227,7 @@ func (p *packer) columns(panel []float32, width int, b *MixedMatrix, k0, depth, 
 	if transpose != nil {
 		whole = count &^ 7
 	}
-	direct := p.kind == plainWords && !b.narrow() && b.RowStride == 1
+	direct := p.kind == plainWords && b.plain() && b.RowStride == 1
 	stride := lineSize(count)
 	turned := b.T()
 	for x := 0; x < cols; x += 8 {

@@ -51,7 +51,6 @@ type Pool struct {
 	adamW            adamWTask
 	crossEntropy     crossEntropyTask
 	weight           weightTask
-	widening         widenTask
 	attention        attentionTask
 	attentionGrad    attentionGradTask
 	attentionRounded roundedAttentionTask
@@ -70,6 +69,7 @@ type lane struct {
 	kept   keptPanels // what panels holds
 	result scratch    // a block of a product that is stored from there, or of X
 	inputs []inputBlock
+	turn   scratch  // rows of a weight before they are packed
 	_      [64]byte // keeps the spans of two workers on different cache lines
 }
 

@@ -38,9 +38,3 @@ func BFloat16s(x []float32) []uint16 {
 	}
 	return halves(words(x))
 }
-
-// T is the transposed view of the same values.
-func (m MixedMatrix) T() MixedMatrix {
-	m.Rows, m.Cols, m.RowStride, m.ColStride = m.Cols, m.Rows, m.ColStride, m.RowStride
-	return m
-}

@@ -1,61 +1,43 @@
 package kernel
 
-// GemmWeight computes q for an X of many rows. Float32 weights make a product in
-// float32; the others make one of bfloat16 values, to which X is rounded while it
-// is packed. A Float8 or Int8 weight is rounded to bfloat16 in blocks that stay
-// in the caches; where the processor has no bfloat16 products, every weight is
-// widened so, and X is not rounded.
-func GemmWeight(p *Pool, q WeightProduct) {
-	q.check()
-	w := &q.W
-	if w.Outputs == 0 || q.X.Rows == 0 {
-		return
+import "math"
+
+// GemmWeights computes products of any numbers of rows, each with a weight of any
+// format, as one parallel region. Float32 weights make a product in float32; the
+// others make one of bfloat16 values, to which X and weights with scales are
+// rounded while they are packed. Where the processor has no bfloat16 products,
+// weights are widened instead, and X is not rounded. The destinations must not
+// overlap.
+func GemmWeights(p *Pool, products []WeightProduct) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := &p.gemm
+	t.jobs = t.jobs[:0]
+	for i := range products {
+		products[i].check()
+		t.jobs = append(t.jobs, products[i].job())
 	}
-	if w.Format == Float32 {
-		f := q.Product()
-		Gemm(p, f.Alpha, f.A, f.B, f.Beta, f.C)
-		return
-	}
-	rowStride, colStride := w.strides()
-	narrow := active.Load().bf16.tile != nil
-	x := MixedMatrix{Float32s: q.X.Data, Rows: q.X.Rows, Cols: q.X.Cols, RowStride: q.X.RowStride, ColStride: q.X.ColStride}
-	if narrow && w.Format == BFloat16 {
-		GemmBF16(p, x, MixedMatrix{BFloat16s: w.BFloat16s, Rows: w.Inputs, Cols: w.Outputs, RowStride: rowStride, ColStride: colStride}, q.Accumulate, q.Y)
-		return
-	}
-	block := max(widenedBlock/max(w.Inputs, 1)/weightGrain, 1) * weightGrain
-	for o := 0; o < w.Outputs; o += block {
-		n := min(block, w.Outputs-o)
-		y := q.Y.block(0, q.Y.Rows, o, n)
-		t := p.widen(w, o, n, narrow)
-		if narrow {
-			b := MixedMatrix{BFloat16s: halves(words(t.values))[:n*w.Inputs], Rows: w.Inputs, Cols: n, RowStride: 1, ColStride: w.Inputs}
-			if w.ByInput {
-				b.RowStride, b.ColStride = n, 1
-			}
-			GemmBF16(p, x, b, q.Accumulate, y)
-			continue
-		}
-		b := RowMajor(t.values, w.Inputs, n)
-		if !w.ByInput {
-			b = RowMajor(t.values, n, w.Inputs).T()
-		}
-		beta := float32(0)
-		if q.Accumulate {
-			beta = 1
-		}
-		Gemm(p, 1, q.X, b, beta, y)
-	}
+	t.compute(p)
 }
 
-// Product is the same product of a Float32 weight, for Gemm and GemmGroups.
-func (q *WeightProduct) Product() Product {
-	rowStride, colStride := q.W.strides()
-	f := Product{1, q.X, Matrix{q.W.Float32s, q.W.Inputs, q.W.Outputs, rowStride, colStride}, 0, q.Y}
-	if q.Accumulate {
-		f.Beta = 1
+func (q *WeightProduct) job() job {
+	w := &q.W
+	rowStride, colStride := w.strides()
+	b := MixedMatrix{Float32s: w.Float32s, BFloat16s: w.BFloat16s, Rows: w.Inputs, Cols: w.Outputs, RowStride: rowStride, ColStride: colStride}
+	switch w.Format {
+	case Float32:
+		b.BFloat16s = nil
+	case Float8, Int8:
+		b.Float32s, b.BFloat16s, b.weight, b.turned = nil, nil, w, !w.ByInput
 	}
-	return f
+	x := job{a: q.X.Mixed(), b: b, c: q.Y.Mixed(), alpha: 1, kind: plainWords}
+	if w.Format != Float32 && active.Load().bf16.tile != nil {
+		x.kind = pairWords
+	}
+	if q.Accumulate {
+		x.beta = 1
+	}
+	return x
 }
 
 // strides are those of the weight as a matrix of Inputs × Outputs.
@@ -66,54 +48,76 @@ func (w *Weight) strides() (row, col int) {
 	return 1, w.Stride
 }
 
-// widenedBlock is how many values of a weight are widened at a time.
-const widenedBlock = 256 << 10
-
-// widenTask widens some outputs of a weight, as its matrix lies.
-type widenTask struct {
-	pool    *Pool
-	weight  *Weight
-	from, n int
-	narrow  bool // to bfloat16
-	values  []float32
-	memory  scratch
-}
-
-// widen fills the memory of the pool's task with n outputs from one on.
-func (p *Pool) widen(w *Weight, from, n int, narrow bool) *widenTask {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t := &p.widening
-	t.pool, t.weight, t.from, t.n, t.narrow = p, w, from, n, narrow
-	size := n * w.Inputs
-	if narrow {
-		size = (size + 1) / 2
-	}
-	t.values = t.memory.get(max(size, 1))
-	rows := n
-	if w.ByInput {
-		rows = w.Inputs
-	}
-	p.run(min(rows, 4*p.Cuts()), t)
-	t.weight = nil
-	return t
-}
-
-// Do widens some rows of the matrix.
-func (t *widenTask) Do(part, worker int) {
-	w := t.weight
-	rows, columns, row, column := t.n, w.Inputs, t.from, 0
-	if w.ByInput {
-		rows, columns, row, column = w.Inputs, t.n, 0, t.from
-	}
-	parts := min(rows, 4*t.pool.Cuts())
-	for i := rows * part / parts; i < rows*(part+1)/parts; i++ {
-		if !t.narrow {
-			w.widenRow(t.values[i*columns:(i+1)*columns], row+i, column)
-			continue
+// weightLine is line for a weight with scales.
+func (p *packer) weightLine(dst []float32, m *MixedMatrix, i, j, n int) {
+	w, row, column := m.weight, m.row+i, m.column+j
+	if p.kind == pairWords {
+		line := halves(words(dst))
+		p.weightHalves(line[:n], w, row, column)
+		if n%2 == 1 {
+			line[n] = 0
 		}
-		wide := t.pool.lanes[worker].own.get(columns)
-		w.widenRow(wide, row+i, column)
-		ConvertBFloat16(halves(words(t.values))[i*columns:(i+1)*columns], wide)
+		return
+	}
+	w.widenRow(dst[:n], row, column)
+}
+
+// weightHalves rounds values of a row of the stored matrix, from a column on, to
+// bfloat16.
+func (p *packer) weightHalves(dst []uint16, w *Weight, row, column int) {
+	r := &p.routines.bf16
+	for len(dst) > 0 {
+		n, whole := len(dst), 0
+		at := &w.Bytes[row*w.Stride+column]
+		if w.Format == Float8 {
+			n = min(n, float8Block-(w.Column+column)%float8Block)
+			// The routine reads the codes times 2^-120.
+			if scale := w.blockScale(row, column) * 0x1p120; !math.IsInf(float64(scale), 0) && n >= packGroup {
+				whole = n &^ (packGroup - 1)
+				r.float8s(&dst[0], at, whole, scale)
+			}
+		} else if (w.Column+column)%int8Block == 0 && n >= int8Block {
+			whole = n &^ (int8Block - 1)
+			r.int8s(&dst[0], at, whole, &w.HalfScales[w.halfScale(row, column)])
+		} else {
+			n = min(n, int8Block-(w.Column+column)%int8Block)
+		}
+		if whole == 0 {
+			var values [float8Block]float32
+			w.widenRow(values[:n], row, column)
+			for i, v := range values[:n] {
+				dst[i] = ToBFloat16(v)
+			}
+			whole = n
+		}
+		dst, column = dst[whole:], column+whole
 	}
 }
+
+// weightRows is rows for a weight with scales: some rows are rounded, or widened,
+// and packed from there.
+func (p *packer) weightRows(dst []float32, width int, m *MixedMatrix, k0, depth, j0, cols int) {
+	unit := p.kind.unit()
+	values := MixedMatrix{Rows: weightRun, Cols: weightRun, RowStride: weightRun, ColStride: 1}
+	memory := p.turn.get(weightRun * weightRun)
+	for k := 0; k < depth; k += weightRun {
+		rows := min(weightRun, depth-k)
+		for j := 0; j < cols; j += weightRun {
+			n := min(weightRun, cols-j)
+			for i := range rows {
+				line := memory[i*weightRun/unit : i*weightRun/unit+weightRun]
+				p.weightLine(line, m, k0+k+i, j0+j, n)
+			}
+			if unit == 2 {
+				values.BFloat16s = halves(words(memory))
+			} else {
+				values.Float32s = memory
+			}
+			p.rows(dst[k/unit*width+j:], width, &values, 0, rows, 0, n)
+		}
+	}
+}
+
+// weightRun is the number of rows, and of columns, that weightRows widens at a
+// time.
+const weightRun = 32
