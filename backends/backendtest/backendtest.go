@@ -23,6 +23,7 @@ func Run(t *testing.T, b backends.Backend) {
 	t.Run("graphs", func(t *testing.T) { graphs(t, b) })
 	t.Run("aliasing", func(t *testing.T) { aliasing(t, b) })
 	t.Run("programs", func(t *testing.T) { programs(t, b) })
+	t.Run("stored", func(t *testing.T) { stored(t, b) })
 	t.Run("allocations", func(t *testing.T) { allocations(t, b) })
 }
 

@@ -63,7 +63,7 @@ func (k *Keeper) File(f *File, entries []Entry) error {
 		if !ok {
 			return fmt.Errorf("%s has no tensor %s", f.Path, e.Name)
 		}
-		if format, ok := formats[t.Dtype]; ok && (k.As == AsStored || k.As == "f32" && t.Dtype == F32) && len(e.Shape) > 1 {
+		if format, ok := formats[t.Dtype]; ok && (k.As == AsStored || k.As == "f32" && t.Dtype == F32 && k.Layout == nil) && len(e.Shape) > 1 {
 			rows, columns := rowsOf(e.Shape)
 			err := k.Store.Put(e.Name, backends.Stored{Type: op.Type{Shape: e.Shape}, Mapped: f.unmap != nil,
 				Pieces: []backends.Piece{{Format: format, Rows: rows, Columns: columns, Values: f.bytes(t)}}})
@@ -86,7 +86,7 @@ func (k *Keeper) File(f *File, entries []Entry) error {
 // Values keeps an entry of the given values, which are not used afterwards. Kept as stored they are float32.
 func (k *Keeper) Values(e Entry, values []float32) error {
 	pieces := k.pieces[e.Name]
-	narrow := k.As != AsStored && k.As != "f32" && len(e.Shape) > 1
+	narrow := k.As != AsStored && len(e.Shape) > 1 && (k.As != "f32" || k.Layout != nil)
 	if narrow && k.Layout != nil {
 		if len(pieces) == 0 || len(k.Layout.Place(pieces[0]).sizes) < 2 || k.Layout.Place(pieces[0]).State {
 			narrow = false
@@ -274,8 +274,10 @@ func (k *Keeper) convert(p *backends.Piece, first int, values []float32) {
 		from, to := strip*backends.Float8Block, min((strip+1)*backends.Float8Block, rows)
 		part, at := values[from*p.Columns:to*p.Columns], (first+from)*p.Columns
 		switch p.Format {
+		case backends.Float32:
+			_ = F32.narrow(p.Values[4*at:4*(at+len(part))], part) // F32 and BF16 have no error
 		case backends.BFloat16:
-			_ = BF16.narrow(p.Values[2*at:2*(at+len(part))], part) // BF16 has no error
+			_ = BF16.narrow(p.Values[2*at:2*(at+len(part))], part)
 		case backends.Float8:
 			across := blocks(p.Columns, backends.Float8Block)
 			Quantize(p.Values[at:at+len(part)], p.Scales[(first+from)/backends.Float8Block*across:][:across], part, p.Columns,

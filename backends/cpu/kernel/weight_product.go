@@ -72,6 +72,7 @@ type weightCut struct{ parts, before int }
 
 const (
 	weightGrain = 16       // outputs that are not cut apart
+	byInputRun  = 128      // the same by inputs, so that each input's are read in a run
 	weightPart  = 24 << 10 // the least bytes of weights worth a part: a microsecond
 )
 
@@ -96,7 +97,7 @@ func MulWeights(p *Pool, products []WeightProduct) {
 			wanted = 1
 			if p.Cuts() > 1 {
 				size := w.Size()
-				wanted = max(1, min(size/weightPart, 1+2*p.Cuts()*size/(total+1), scalesOf(w.Outputs, weightGrain)))
+				wanted = max(1, min(size/weightPart, 1+2*p.Cuts()*size/(total+1), scalesOf(w.Outputs, w.grain())))
 			}
 		}
 		t.cuts = append(t.cuts, weightCut{wanted, parts})
@@ -106,13 +107,21 @@ func MulWeights(p *Pool, products []WeightProduct) {
 	t.products = nil
 }
 
+// grain is how many outputs are not cut apart.
+func (w *Weight) grain() int {
+	if w.ByInput {
+		return byInputRun
+	}
+	return weightGrain
+}
+
 // Do computes some outputs of one product.
 func (t *weightTask) Do(part, worker int) {
 	i := sort.Search(len(t.cuts), func(i int) bool { return t.cuts[i].before > part }) - 1
 	c := t.cuts[i]
 	q := &t.products[i]
-	from := cutAt(q.W.Outputs, c.parts, part-c.before, weightGrain)
-	to := cutAt(q.W.Outputs, c.parts, part-c.before+1, weightGrain)
+	from := cutAt(q.W.Outputs, c.parts, part-c.before, q.W.grain())
+	to := cutAt(q.W.Outputs, c.parts, part-c.before+1, q.W.grain())
 	if from == to {
 		return
 	}
