@@ -12,7 +12,6 @@ import (
 
 	"forge/dsl/check"
 	"forge/engine/huggingface"
-	"forge/engine/tokenizer"
 	"forge/engine/weights"
 )
 
@@ -130,11 +129,14 @@ func (a *app) usePublished(dir, keep string, need need) (t *trained, err error) 
 	}()
 	recipe := checkpoint.Recipe
 	if recipe.Data == nil {
-		return nil, fmt.Errorf("%s has no tokenizer.json, and its vocabulary of %d is not that of bytes (256)", dir, recipe.Model.Vocab)
+		return nil, fmt.Errorf("%s has no tokenizer.json, and its vocabulary of %d is not that of bytes (256); put the tokenizer.json that belongs "+
+			"to the weights beside them", dir, recipe.Model.Vocab)
 	}
 	t = &trained{recipe: recipe, stage: recipe.Stages[len(recipe.Stages)-1], files: checkpoint}
-	if t.tokenizer, err = tokenizer.Open(recipe.Data.Tokenizer); err != nil {
-		return nil, err
+	if t.tokenizer = checkpoint.Tokenizer; t.tokenizer == nil {
+		if t.tokenizer, err = a.openTokenizer(context.Background(), recipe.Data.Tokenizer); err != nil {
+			return nil, err
+		}
 	}
 	if t.backend, err = a.openBackend(recipe.Run); err != nil {
 		return nil, err

@@ -84,6 +84,55 @@ func TestExportKeepsFiles(t *testing.T) {
 	}
 }
 
+// TestTokenizerIsCompared: a tokenizer that is not the model's is told with all that is wrong with the weights.
+func TestTokenizerIsCompared(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "split")
+	splitScales(t, fixture("fp8"), dir)
+	path := filepath.Join(dir, "tokenizer.json")
+	vocabulary := func(tokens int) []byte {
+		vocab := map[string]int{}
+		for i := range tokens {
+			vocab[string(rune('a'+i))] = i
+		}
+		text, err := json.Marshal(map[string]any{"model": map[string]any{"type": "BPE", "vocab": vocab, "merges": []string{}}, "decoder": map[string]any{"type": "Fuse"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	for _, k := range []struct {
+		text []byte
+		want []string
+	}{
+		{vocabulary(65), []string{"has 1 fault", "error[E502]: tokenizer.json: it has 65 tokens, and the model's vocabulary is 64"}},
+		{nil, []string{"has 1 fault", "error[E600]: tokenizer.json: the file is empty"}},
+		{vocabulary(60), nil},
+		{vocabulary(66), []string{"has 2 faults", "error[E600]: b.safetensors: the file is missing", "error[E502]: tokenizer.json"}},
+	} {
+		if err := os.WriteFile(path, k.text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if len(k.want) > 2 {
+			if err := os.Remove(filepath.Join(dir, "b.safetensors")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, err := Open(dir, Overlay{}, nil)
+		if len(k.want) == 0 {
+			if err != nil || c.Tokenizer == nil || c.Tokenizer.Vocab() != 64 {
+				t.Fatalf("a tokenizer of fewer tokens: %v", err)
+			}
+			c.Close()
+			continue
+		}
+		for _, want := range k.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v\nlacks %s", err, want)
+			}
+		}
+	}
+}
+
 // splitScales writes a checkpoint of one file as two with an index, all block scales in the second.
 func splitScales(t *testing.T, from, to string) {
 	t.Helper()
@@ -281,7 +330,7 @@ func TestExportModel(t *testing.T) {
 		files     int
 	}{{"f32", 0, 1}, {AsStored, 100_000, 0}, {"bf16", 0, 1}, {"fp8", 0, 1}} {
 		dir := filepath.Join(t.TempDir(), "out")
-		m := &Model{Model: r.Model, Names: r.Names, File: f, Context: 128, Side: map[string]string{"tokenizer.json": fixture("moe/config.json")}}
+		m := &Model{Model: r.Model, Names: r.Names, File: f, Context: 128, Side: map[string]string{"generation_config.json": fixture("moe/config.json")}}
 		if err := m.Export(t.Context(), dir, Options{Dtype: k.dtype, FileBytes: k.fileBytes}); err != nil {
 			t.Fatal(err)
 		}
@@ -292,8 +341,8 @@ func TestExportModel(t *testing.T) {
 		if c.Config.MaxPositions != 128 || c.Weights.Summary.Copies != 0 {
 			t.Errorf("%+v", c.Weights.Summary)
 		}
-		if Tokenizer(dir) == "" {
-			t.Error("no tokenizer")
+		if !exists(filepath.Join(dir, "generation_config.json")) {
+			t.Error("the file that lay beside the weights is not there")
 		}
 		if k.dtype == "bf16" || k.dtype == "fp8" {
 			continue

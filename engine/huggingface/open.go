@@ -1,11 +1,14 @@
 package huggingface
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"forge/dsl/check"
+	"forge/engine/tokenizer"
 	"forge/engine/weights"
 )
 
@@ -18,6 +21,8 @@ type Checkpoint struct {
 	Config  *Config
 	Recipe  *check.Recipe
 	Weights *weights.Named
+	// Tokenizer is the folder's own; nil where there is no tokenizer.json.
+	Tokenizer tokenizer.Tokenizer
 }
 
 // Is reports whether a path is a folder with config.json and safetensors.
@@ -27,8 +32,8 @@ func Is(dir string) bool {
 }
 
 // Open opens a folder: reads its config.json, checks its recipe (the one beside it, or the one that config.json makes) with the cells of
-// sets, and compares the files with it. Errors are a *weights.Faults, everything that is wrong with the folder, or a diag.List of the
-// recipe.
+// sets, and compares the files with it, the tokenizer's too. Errors are a *weights.Faults, everything that is wrong with the folder, or a
+// diag.List of the recipe.
 func Open(dir string, files check.Files, sets []string) (*Checkpoint, error) {
 	c := &Checkpoint{Dir: dir}
 	var err error
@@ -44,14 +49,41 @@ func Open(dir string, files check.Files, sets []string) (*Checkpoint, error) {
 		return nil, err
 	}
 	c.Recipe = checked
+	faults := &weights.Faults{Path: dir}
 	if path := Tokenizer(dir); path != "" && checked.Data != nil && checked.Data.Tokenizer.Kind == "bpe" {
-		checked.Data.Tokenizer.Path = path // wherever the folder lay when the recipe was written
+		checked.Data.Tokenizer.Path, checked.Data.Tokenizer.Train = path, nil // wherever the folder lay when the recipe was written
+		faults.List = c.readTokenizer(path)
 	}
 	if checked.Names == nil {
 		return nil, fmt.Errorf("%s has no table of names: write `use \"deepseek_hf\" as hf`, and in the recipe `weights = hf.huggingface`", recipe)
 	}
 	c.Weights, err = weights.OpenNamed(dir, checked.Model, checked.Names, c.Config.Reading())
-	return c, err
+	var ofWeights *weights.Faults
+	if errors.As(err, &ofWeights) {
+		ofWeights.List = append(ofWeights.List, faults.List...)
+		return nil, ofWeights
+	}
+	if err == nil && len(faults.List) > 0 {
+		err = errors.Join(faults, c.Weights.Close())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// readTokenizer reads the folder's tokenizer and says what is wrong with it for the model.
+func (c *Checkpoint) readTokenizer(path string) []weights.Fault {
+	name, vocab := filepath.Base(path), c.Recipe.Model.Vocab
+	b, err := tokenizer.ReadFile(path)
+	if err != nil {
+		return []weights.Fault{{Code: "E600", File: name, Text: strings.TrimPrefix(err.Error(), path+": ")}}
+	}
+	if !b.Pad(vocab) {
+		return []weights.Fault{{Code: "E502", File: name, Text: fmt.Sprintf("it has %d tokens, and the model's vocabulary is %d: it is another model's", b.Vocab(), vocab)}}
+	}
+	c.Tokenizer = b
+	return nil
 }
 
 // Close closes the files.

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -58,8 +59,17 @@ func (b *BPE) Name() string { return "bpe" }
 // Hash is of everything in the file that has a part in the behaviour, and of the tokens of a sample text.
 func (b *BPE) Hash() string { return b.hash }
 
-// Vocab is one more than the largest token.
+// Vocab is one more than the largest token, or what Pad made it.
 func (b *BPE) Vocab() int { return b.size }
+
+// Pad raises Vocab to a model's, whose tables are often larger than what the file names; false if the file has more tokens.
+func (b *BPE) Pad(vocab int) bool {
+	if b.size > vocab {
+		return false
+	}
+	b.size = vocab
+	return true
+}
 
 // Start is the token that the file's post-processor puts before a text; without one, the first of the special tokens that
 // published tokenizers begin or end a text with; without those, a newline or else token 0.
@@ -291,7 +301,10 @@ func ReadFile(path string) (*BPE, error) {
 // Read reads the text of a tokenizer.json. What the file asks for and forge does not do is an error that names it.
 func Read(data []byte) (*BPE, error) {
 	var d definition
-	if err := (component{"the file", bytes.TrimSpace(data)}).fields(&d); err != nil {
+	if data = bytes.TrimSpace(data); len(data) == 0 {
+		return nil, errors.New("the file is empty")
+	}
+	if err := (component{"the file", data}).fields(&d); err != nil {
 		return nil, err
 	}
 	return d.tokenizer()

@@ -3,7 +3,9 @@ package tokenizer
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 )
 
@@ -31,9 +33,16 @@ func (c component) kind() (string, error) {
 
 // fields reads the part into a struct, and refuses a field that the struct lacks: it would change what the tokenizer does.
 func (c component) fields(into any) error {
+	if len(c.raw) == 0 {
+		return c.errorf("there is none")
+	}
 	d := json.NewDecoder(bytes.NewReader(c.raw))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	err := d.Decode(into)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return c.errorf("it ends in the middle")
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %s", c.place, strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil

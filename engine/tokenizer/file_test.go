@@ -117,6 +117,18 @@ func TestWriteFile(t *testing.T) {
 	}
 }
 
+// TestReadCutOff names what is missing, wherever a file is cut off.
+func TestReadCutOff(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "the file is empty", " \n": "the file is empty", "{": "the file: it ends in the middle", `{"version": "1.0"`: "the file: it ends in the middle",
+		`{"version": "1.0"}`: "model: there is none", `{"model": {"type": "BPE"}}`: "model: there is no vocabulary", "null": "model: there is none",
+	} {
+		if _, err := Read([]byte(text)); fmt.Sprint(err) != want && !strings.HasSuffix(fmt.Sprint(err), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	for _, v := range variants(f)[:3] {
 		f.Add([]byte(v.text))

@@ -46,10 +46,9 @@ func Open(t check.Tokenizer) (Tokenizer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t.Span, err)
 		}
-		if b.size > t.Vocab {
+		if !b.Pad(t.Vocab) {
 			return nil, fmt.Errorf("%s: %s has %d tokens, but the recipe says `vocab = %d`", t.Span, t.Path, b.size, t.Vocab)
 		}
-		b.size = t.Vocab
 		return b, nil
 	}
 	return nil, fmt.Errorf("%s: forge has no tokenizer `%s`; write `bytes()` or `bpe(path, vocab)`", t.Span, t.Kind)
