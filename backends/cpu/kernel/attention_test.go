@@ -298,6 +298,8 @@ func testAttentionIsDeterministic(t *testing.T, rounded bool) {
 func BenchmarkAttention(b *testing.B) {
 	for _, c := range []attentionCase{
 		{name: "latent", counts: [4]int{1, 2, 1, 8}, sharing: [4]string{"", "", "", "r"}, queries: 1024, keys: 1024, widths: []int{32, 16}, values: 32, causal: true},
+		{name: "tiny_v3", counts: [4]int{1, 8, 1, 8}, sharing: [4]string{"", "", "", "r"}, queries: 256, keys: 256, widths: []int{32, 16}, values: 32, causal: true},
+		{name: "small_v3", counts: [4]int{1, 4, 1, 8}, sharing: [4]string{"", "", "", "r"}, queries: 512, keys: 512, widths: []int{64, 32}, values: 64, causal: true},
 		{name: "heads", counts: [4]int{1, 1, 1, 8}, queries: 2048, keys: 2048, widths: []int{64}, values: 64, causal: true},
 		{name: "short", counts: [4]int{1, 16, 1, 4}, queries: 128, keys: 128, widths: []int{32}, values: 32, causal: true},
 		{name: "wide", counts: [4]int{1, 1, 1, 2}, queries: 2048, keys: 2048, widths: []int{128, 64}, values: 128, causal: true},
