@@ -24,11 +24,12 @@ var cures = []cure{
 	{"power", foreignPower},
 	{"or", foreignOr},
 	{"ellipsis", ellipsis},
+	{"loop", loop},
 	{"braces", bracesAsValue},
+	{"slice", slice},
 	{"colon", colonForEquals},
 	{"double equals", doubleEquals},
 	{"plus equals", plusEquals},
-	{"loop", loop},
 	{"two pairs of brackets", blockBrackets},
 	{"header", sectionHeader},
 	{"body", bodyInBraces},
@@ -174,8 +175,10 @@ func foreignComment(f fault) *diag.Diagnostic {
 
 // foreignPower: `x ** 2`.
 func foreignPower(f fault) *diag.Diagnostic {
-	if f.token(-1).Value == "*" && f.token(0).Value == "*" && f.adjacent(-1) {
-		return syntax(f.both(-1), "write `^`", "a power is written with `^`, not `**`").FixWith(f.both(-1), "^")
+	for _, n := range []int{-1, 1} {
+		if f.token(0).Value == "*" && f.token(n).Value == "*" && f.adjacent(n) {
+			return syntax(f.both(n), "write `^`", "a power is written with `^`, not `**`").FixWith(f.both(n), "^")
+		}
 	}
 	return nil
 }
@@ -192,6 +195,30 @@ func foreignOr(f fault) *diag.Diagnostic {
 func ellipsis(f fault) *diag.Diagnostic {
 	if f.token(-1).Value == ".." && f.token(0).Value == "." && f.adjacent(-1) {
 		return syntax(f.both(-1), "write `..`", "the axes left out are `..`, two dots").FixWith(f.both(-1), "..")
+	}
+	return nil
+}
+
+// slice: `x[:, 0]`, `x[1:]`.
+func slice(f fault) *diag.Diagnostic {
+	if f.token(0).Value != ":" || f.where == atTop || lineWords[f.tokens[0].Value] && f.tokens[0].Value != "return" {
+		return nil
+	}
+	depth := 0
+	for i := min(f.at, len(f.tokens)) - 1; i > 0; i-- {
+		switch f.tokens[i].Value {
+		case ")", "]":
+			depth++
+		case "(":
+			depth--
+		case "[":
+			if depth--; depth < 0 && endsValue(f.tokens[i-1]) {
+				return syntax(f.here(), "`take[axis](x)` gives the entries of an axis, `split[ab -> a, b](x)` cuts it", "tensors are not sliced with `:`")
+			}
+		}
+		if depth < 0 {
+			return nil
+		}
 	}
 	return nil
 }
@@ -270,8 +297,17 @@ func loop(f fault) *diag.Diagnostic {
 	if first.Value == "for" || first.Value == "while" && f.at <= 1 {
 		return syntax(tokenSpan(first), "repetition is a list: `[… for i in 0..n]`", "forge has no loops")
 	}
+	const cure = "a condition is a value: `name = a if c else b`"
 	if first.Value == "if" {
-		return syntax(tokenSpan(first), "a condition is a value: `name = a if c else b`", "forge has no `if` lines")
+		return syntax(tokenSpan(first), cure, "forge has no `if` lines")
+	}
+	if f.token(0).Value != "{" {
+		return nil
+	}
+	for n := -1; f.at+n > 0; n-- { // a line that begins with `if` goes on with the one before
+		if f.token(n).Value == "if" && f.startsLine(n) {
+			return syntax(tokenSpan(f.token(n)), cure, "forge has no `if` lines")
+		}
 	}
 	return nil
 }

@@ -52,6 +52,12 @@ func (c *checker) arith(op string, opSpan diag.Span, x, y Value, xs, ys diag.Spa
 		if _, s := wrong.(*Schedule); s {
 			d.Helpf("a schedule is changed inside its pieces: write the factor into `to`, `from` or `value`")
 		}
+		if op == "*" {
+			switch wrong.(type) {
+			case *Built, List:
+				d.Helpf("repetition is a list: `[… for i in 0..n]`")
+			}
+		}
 		return c.fail(d)
 	}
 	switch op {

@@ -238,9 +238,24 @@ func (c *checker) allGiven(name string, params []*Param, g given, at diag.Span) 
 	return false
 }
 
-// evalFit evaluates an expression for an attribute or setting and checks its type.
+// evalFit evaluates an expression for an attribute or setting and checks its type. What does not fit and was written in another file,
+// or on the command line, is told there: most likely somebody has replaced it.
 func (c *checker) evalFit(sc scope, x dsl.Expr, t typ, name string) Value {
-	return c.fit(c.eval(sc, x), t, name, x.At(), rawNumber(x))
+	v := c.eval(sc, x)
+	at := x.At()
+	if id, isName := dsl.Unparen(x).(*dsl.Name); isName && !isOpen(v) {
+		if _, origin, ok := sc.lookup(id.Name); ok && !origin.IsZero() && origin.File != at.File {
+			at = origin
+		}
+	}
+	w, fault := c.converted(v, t, name, at, rawNumber(x))
+	if fault == nil {
+		return w
+	}
+	if at != x.At() {
+		fault.Note(x.At(), "used here")
+	}
+	return c.fail(fault)
 }
 
 // rawNumber is a literal's text, "" for anything else.

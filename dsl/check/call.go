@@ -20,6 +20,12 @@ func (w *walker) call(x *dsl.Call, n int) Value {
 			return w.applyPrimitive(x, p, nil, n)
 		}
 		v := w.c.callee(w, fn)
+		if isBad(v) { // what was meant is not known: its arguments may be tensors
+			for _, a := range x.Args {
+				w.expr(a.Value)
+			}
+			return bad
+		}
 		if b, ok := v.(*BlockDef); ok && w.built == nil {
 			return w.symbolicBuild(x, b)
 		}
@@ -160,7 +166,7 @@ func (w *walker) brackets(items []dsl.Expr) ([]*Axis, bool) {
 	for _, x := range items {
 		id, isName := dsl.Unparen(x).(*dsl.Name)
 		if !isName {
-			w.fail(diag.New("E200", x.At(), "", "only axes stand in these brackets"))
+			w.fail(diag.New("E200", x.At(), "write the name of an axis", "only axes stand in these brackets"))
 			ok = false
 			continue
 		}
@@ -191,8 +197,16 @@ func (w *walker) acts(x *dsl.Call, name string, on []*Axis, t *tensor, operand, 
 		if operands > 1 {
 			which = [...]string{"its first operand", "its second operand", "its third operand"}[min(operand, 2)]
 		}
-		w.fail(diag.New("E201", bracketSpan(x, w.nameOf(a)), "", "`%s` acts on `%s`, but %s is %s", name, w.nameOf(a), which, w.text(t.axes)).
-			Note(t.at, "no `%s` here", w.nameOf(a)))
+		d := diag.New("E201", bracketSpan(x, w.nameOf(a)), "", "`%s` acts on `%s`, but %s is %s", name, w.nameOf(a), which, w.text(t.axes)).
+			Note(t.at, "no `%s` here", w.nameOf(a))
+		if p := t.node.Part; p != nil && t.node.Op == "apply" && w.built == nil {
+			if q := w.def.param(p.Name); q != nil && q.Type.has("block") {
+				if _, out := q.Type.signature(); out == nil {
+					d.Helpf("a `block` gives its input's axes; another result is stated: `%s: block([.., d] -> [.., %s])`", p.Name, w.nameOf(a))
+				}
+			}
+		}
+		w.fail(d)
 		return false
 	}
 	return true
@@ -270,18 +284,18 @@ func (w *walker) applyPrimitive(x *dsl.Call, p *primitive, ix *dsl.Index, names 
 // primAxes resolves the brackets of a primitive.
 func (w *walker) primAxes(k *primCall, ix *dsl.Index) bool {
 	p := k.p
-	wrong := func(at diag.Span) bool {
-		w.fail(diag.New("E215", at, "", "`%s` is written `%s`", p.name, p.usage))
+	wrong := func(at diag.Span, label string) bool {
+		w.fail(diag.New("E215", at, label, "`%s` is written `%s`", p.name, p.usage))
 		return false
 	}
 	if ix == nil {
 		if p.on.least > 0 {
-			return wrong(k.x.Fn.At())
+			return wrong(k.x.Fn.At(), "what it acts on stands in brackets")
 		}
 		return true
 	}
 	if ix.Arrow != (p.to.most > 0) {
-		return wrong(ix.Span)
+		return wrong(ix.Span, "")
 	}
 	var ok1, ok2 bool
 	k.on, ok1 = w.brackets(ix.Axes)
@@ -294,7 +308,7 @@ func (w *walker) primAxes(k *primCall, ix *dsl.Index) bool {
 		written = 1 // `..` stands for nothing here
 	}
 	if !p.on.holds(written) || !p.to.holds(len(k.to)) {
-		return wrong(ix.Span)
+		return wrong(ix.Span, "")
 	}
 	if a := twice(k.on); a != nil && p.name != "concat" {
 		w.fail(diag.New("E207", ix.Span, "", "`%s` stands twice in these brackets", w.nameOf(a)))

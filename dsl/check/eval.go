@@ -151,12 +151,7 @@ func (c *checker) name(sc scope, id dsl.Ident) Value {
 }
 
 func (c *checker) noName(sc scope, id dsl.Ident) Value {
-	label, near := didYouMean(id.Name, scopeNames(sc))
-	d := diag.New("E100", id.Span, label, "nothing here is called `%s`", id.Name)
-	if near != "" {
-		d.FixWith(id.Span, near)
-	}
-	return c.fail(d)
+	return c.fail(unknownName(id.Name, id.Span, scopeNames(sc)))
 }
 
 func (c *checker) list(sc scope, x *dsl.List) Value {

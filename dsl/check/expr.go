@@ -88,10 +88,9 @@ func (w *walker) name(id dsl.Ident) Value {
 		return v
 	}
 	w.silent = true
-	label, near := didYouMean(id.Name, w.names())
-	d := diag.New("E100", id.Span, label, "nothing here is called `%s`", id.Name)
-	if near != "" {
-		d.FixWith(id.Span, near)
+	d := unknownName(id.Name, id.Span, w.names())
+	if len(d.Help) == 0 && len(d.Fixes) == 0 {
+		d.Helpf("`weight %s[…]` declares a trained tensor, `%s = …` gives the name a value", id.Name, id.Name)
 	}
 	return w.fail(d)
 }
@@ -279,8 +278,12 @@ func (w *walker) binary(x *dsl.Binary) Value {
 		if !isTensorA {
 			at = x.Y.At()
 		}
-		return w.fail(diag.New("E221", at, "this is a tensor", "`%s` is for values that are known while the recipe is evaluated", x.Op).
-			Helpf("masks on tensors come from `top` and `causal`, and are used by `where`"))
+		d := diag.New("E221", at, "this is a tensor", "`%s` is for values that are known while the recipe is evaluated", x.Op).
+			Helpf("masks on tensors come from `top` and `causal`, and are used by `where`")
+		if x.Op == "<" || x.Op == ">" || x.Op == "<=" || x.Op == ">=" {
+			d.Helpf("`sign(relu(x))` is 1 where x is above 0, and 0 elsewhere")
+		}
+		return w.fail(d)
 	}
 	return w.plainBinary(x, a, b)
 }

@@ -436,7 +436,11 @@ func formCache(w *walker, k *primCall) Value {
 func formCausal(w *walker, k *primCall) Value {
 	t := k.args[0]
 	if !hasAxis(t.axes, SeqAxis) || !hasAxis(t.axes, Key) {
-		return w.fail(diag.New("E218", t.at, "this is "+w.text(t.axes), "`causal` masks keys later than the token: its operand has `seq` and `key`"))
+		d := diag.New("E218", t.at, "this is "+w.text(t.axes), "`causal` masks keys later than the token: its operand has `seq` and `key`")
+		if !hasAxis(t.axes, Key) {
+			d.Helpf("`cache(k)` gives all positions so far: with it the axis `seq` of the keys becomes `key`")
+		}
+		return w.fail(d)
 	}
 	node := k.node(t.axes)
 	if k.num != nil {

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"fmt"
+
 	"forge/dsl"
 	"forge/dsl/diag"
 )
@@ -168,6 +170,11 @@ func (w *walker) promise(x dsl.Expr, b *Built) *symBlock {
 // equation evaluates a line `a, b: [axes] = value` and gives the value of the name asked for.
 func (w *walker) equation(s *dsl.Equation, asked *entry) Value {
 	v := w.several(s.Value, len(s.Names))
+	switch v.(type) {
+	case *BlockDef, *builder:
+		at := s.Value.At()
+		v = w.fail(diag.New("E300", at, "write `"+sourceText(w.c, at)+"(…)`", "`%s` is %s", s.Names[0].Name, w.kindOf(v)))
+	}
 	set := func(id dsl.Ident, v Value) Value {
 		if t, ok := v.(*tensor); ok && t.node.Name == "" {
 			t.node.Name = id.Name
@@ -237,12 +244,22 @@ func (w *walker) stated(s *dsl.Equation, id dsl.Ident, t *tensor) *tensor {
 
 // difference labels what a value has too much or too little.
 func (w *walker) difference(d *diag.Diagnostic, at diag.Span, want []*Axis, t *tensor) {
-	if extra := without(t.axes, want...); len(extra) > 0 {
-		d.Note(at, "still has %s: contract or sum it", w.quoted(extra))
+	extra, missing := without(t.axes, want...), without(want, t.axes...)
+	if len(extra) > 0 {
+		d.Note(at, "%s", w.tooMuch(extra, missing))
 		w.noteOrigins(d, t, extra)
 		return
 	}
-	d.Note(at, "lacks %s", w.quoted(without(want, t.axes...)))
+	d.Note(at, "lacks %s", w.quoted(missing))
+}
+
+// tooMuch says what to do about axes that a value should not have: one of the size of the only axis that is missing is that axis
+// under another name.
+func (w *walker) tooMuch(extra, missing []*Axis) string {
+	if len(extra) == 1 && len(missing) == 1 && w.entries(extra[0]).equal(w.entries(missing[0])) == yes {
+		return fmt.Sprintf("has `%[1]s` for `%[2]s`: `rename[%[1]s -> %[2]s](…)`", w.nameOf(extra[0]), w.nameOf(missing[0]))
+	}
+	return "still has " + w.quoted(extra) + ": contract or sum it"
 }
 
 // result evaluates the `return` line and checks its shape.
@@ -259,7 +276,7 @@ func (w *walker) result(s *dsl.Return) {
 			Note(w.def.Decl.Result.Span, "declared here")
 		w.gaps = append(w.gaps, gap{without(t.axes, want...), without(want, t.axes...)})
 		if extra := without(t.axes, want...); len(extra) > 0 {
-			d.Labels[0].Text = "still has " + w.quoted(extra) + ": contract or sum it"
+			d.Labels[0].Text = w.tooMuch(extra, without(want, t.axes...))
 			w.noteOrigins(d, t, extra)
 		} else {
 			d.Labels[0].Text = "lacks " + w.quoted(without(want, t.axes...))

@@ -3,6 +3,7 @@ package check
 import (
 	"io/fs"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -211,6 +212,8 @@ func (c *checker) noFile(shown string, shipped bool, at diag.Span) {
 			d.Labels[0].Text = "did you mean `" + near + "`?"
 		}
 		d.Helpf("shipped recipes: %s", strings.Join(recipes.Names(), ", "))
+	} else if slices.Contains(recipes.Names(), name) {
+		d.Helpf("the shipped recipe is `use \"%s\"`", name)
 	}
 	c.report(d)
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"forge/dsl/diag"
@@ -91,7 +92,11 @@ func (a *assembly) patterns() bool {
 				return
 			}
 		}
-		c.report(diag.New("E505", at, "", "the pattern \"%s\" of `%s` matches nothing", p, where).
+		label := ""
+		if near := "**." + p; slices.ContainsFunc(names, func(n string) bool { return Match(near, n) }) {
+			label = "did you mean \"" + near + "\"?"
+		}
+		c.report(diag.New("E505", at, label, "the pattern \"%s\" of `%s` matches nothing", p, where).
 			Helpf("patterns name weights, states, parts and equations: `layers[3].attn.wq_a`, `**.gain`"))
 		ok = false
 	}

@@ -96,7 +96,11 @@ func (w *walker) member(x *dsl.Member) Value {
 	case badValue:
 		return bad
 	case *tensor:
-		return w.fail(diag.New("E221", x.X.At(), "this is a tensor", "a tensor has no attributes"))
+		d := diag.New("E221", x.X.At(), "this is a tensor", "a tensor has no attributes")
+		if p := primitives[x.Name.Name]; p != nil {
+			d.Helpf("an operation stands before what it acts on: `%s`", p.usage)
+		}
+		return w.fail(d)
 	case *partValue:
 		if v.part.Built == nil {
 			return w.blockMember(v.block, x)

@@ -308,7 +308,9 @@ func (c *checker) noSetting(t *Table, id dsl.Ident) Value {
 		d.Helpf("a line names a tensor: \"name in the file\" = path.of.weight[axes]")
 	}
 	d.Helpf("a %s has: %s", t.Kind.Name, t.settings())
-	if t.Kind.Name != "weights" {
+	if t.Kind.Name == "recipe" && id.Name == "train" {
+		d.Helpf("`train.` is short for the first stage with `--set` only: in a file it is `stages[0].`")
+	} else if t.Kind.Name != "weights" {
 		d.Helpf("for a helper cell of your own, write `let %s = …`", id.Name)
 	}
 	if near != "" {

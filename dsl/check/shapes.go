@@ -25,7 +25,8 @@ func (w *walker) shape(s *dsl.Shape) []*Axis {
 			continue
 		}
 		if hasAxis(axes, a) {
-			w.fail(diag.New("E207", id.Span, "", "`%s` comes twice in one shape", id.Name))
+			w.fail(diag.New("E207", id.Span, "", "`%s` comes twice in one shape", id.Name).
+				Helpf("give one of them a name of its own: `other = %s` makes an axis of the same size", id.Name))
 			ok = false
 		}
 		if axes = append(axes, a); len(axes) > maxAxes {

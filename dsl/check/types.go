@@ -158,22 +158,31 @@ func orList(parts []string) string {
 // fit checks a value against a type and converts it (a whole number to a float, a number to a schedule). name is the setting or
 // attribute, at the place of the value, raw its text as written ("" if computed).
 func (c *checker) fit(v Value, t typ, name string, at diag.Span, raw string) Value {
+	w, fault := c.converted(v, t, name, at, raw)
+	if fault != nil {
+		return c.fail(fault)
+	}
+	return w
+}
+
+// converted is fit for a caller who has more to say about a misfit.
+func (c *checker) converted(v Value, t typ, name string, at diag.Span, raw string) (Value, *diag.Diagnostic) {
 	if isOpen(v) || len(t.atoms) == 0 {
-		return v
+		return v, nil
 	}
 	if a, ok := v.(*Any); ok {
-		return c.fail(diag.New("E111", a.Span, "", "`any` stands for several values: only a sweep has those").
-			Helpf("in a sweep section write `recipe.… = any([…])`, or give it to `forge sweep --set`"))
+		return bad, diag.New("E111", a.Span, "", "`any` stands for several values: only a sweep has those").
+			Helpf("in a sweep section write `recipe.… = any([…])`, or give it to `forge sweep --set`")
 	}
 	for _, a := range t.atoms {
 		if w, ok := fitAtom(v, a); ok {
 			if s, isS := w.(*Schedule); isS {
-				return c.finishSchedule(s, at)
+				return c.finishSchedule(s, at), nil
 			}
-			return w
+			return w, nil
 		}
 	}
-	return c.fail(c.misfit(v, t, name, at, raw))
+	return bad, c.misfit(v, t, name, at, raw)
 }
 
 // fitAtom converts v to one type, or reports that it does not fit.
