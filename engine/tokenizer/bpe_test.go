@@ -203,6 +203,54 @@ func BenchmarkEncodeOnce(b *testing.B) {
 	}
 }
 
+// BenchmarkEncodeDeepSeek encodes English prose and Go source with DeepSeek-V3's own vocabulary, of the folder in FORGE_ORACLE, on one
+// core: with the words of the text before in the cache, and with none.
+func BenchmarkEncodeDeepSeek(b *testing.B) {
+	folder := os.Getenv("FORGE_ORACLE")
+	if folder == "" {
+		b.Skip("FORGE_ORACLE is not set")
+	}
+	file, err := os.ReadFile(filepath.Join(folder, "node_modules", "@lenml", "tokenizer-deepseek_v3", "models", "tokenizer.json"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	tok, err := Read(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var source []byte
+	for _, name := range []string{"net/http/server.go", "go/types/expr.go", "reflect/type.go", "runtime/proc.go", "crypto/tls/conn.go"} {
+		text, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "src", filepath.FromSlash(name)))
+		if err != nil {
+			b.Skip(err)
+		}
+		source = append(source, text...)
+	}
+	for _, k := range []struct {
+		name string
+		text []byte
+	}{{"prose", opticks(b)}, {"source", source}} {
+		var tokens []int32
+		b.Run(k.name, func(b *testing.B) {
+			b.SetBytes(int64(len(k.text)))
+			for b.Loop() {
+				tokens = tok.Encode(tokens[:0], k.text)
+			}
+		})
+		b.Run(k.name+"/once", func(b *testing.B) {
+			b.SetBytes(int64(len(k.text)))
+			for b.Loop() {
+				b.StopTimer()
+				e := tok.encoders.New().(*encoder)
+				b.StartTimer()
+				e.out = tokens[:0]
+				e.text(k.text)
+				tokens = e.out
+			}
+		})
+	}
+}
+
 func BenchmarkTrain(b *testing.B) {
 	text := opticks(b)
 	b.SetBytes(int64(len(text)))
