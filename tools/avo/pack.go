@@ -13,13 +13,14 @@ func packFamily() {
 	packWords()
 	packPairs()
 	packHalves()
+	widenHalves()
 	bf16Convert()
 	convertFloat8()
 	convertInt8()
 }
 
 func prefetch() {
-	routine("prefetchAMD64", "func(src *byte, stride, rows, lines int)",
+	routine("prefetchAMD64", "func(src uintptr, stride, rows, lines int)",
 		"prefetchAMD64 asks for lines cache lines of each row, stride bytes apart, in the second cache.")
 	src := Load(Param("src"), GP64())
 	stride := Load(Param("stride"), GP64())
@@ -100,6 +101,20 @@ func packHalves() {
 	VPORD(v, w, w)
 	VMOVDQU32(w, Mem{Base: dst})
 	LEAQ(Mem{Base: src, Index: srcRow, Scale: 2}, src)
+	ADDQ(dstRow, dst)
+	DECQ(k)
+	JNZ(labelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+func widenHalves() {
+	routine("widenHalvesAVX512", "func(k int, src *uint16, srcRow int, dst *float32, dstRow int)",
+		"widenHalvesAVX512 widens k rows of 16 bfloat16 values.")
+	k, src, srcRow, dst, dstRow := packSource(1)
+	Label("loop")
+	VMOVDQU32(loadBFloat16(avx512Vectors, Mem{Base: src}, nil), Mem{Base: dst})
+	ADDQ(srcRow, src)
 	ADDQ(dstRow, dst)
 	DECQ(k)
 	JNZ(labelRef("loop"))

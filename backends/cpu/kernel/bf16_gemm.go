@@ -79,8 +79,14 @@ func ConvertBFloat16(dst []uint16, src []float32) {
 // WidenBFloat16 sets dst to the values of src, exactly.
 func WidenBFloat16(dst []float32, src []uint16) {
 	dst = dst[:len(src)]
-	for i, v := range src {
-		dst[i] = FromBFloat16(v)
+	whole := 0
+	if widen := active.Load().weight.widen; widen != nil {
+		if whole = len(src) &^ (packGroup - 1); whole > 0 {
+			widen(whole/packGroup, &src[0], packGroup, &dst[0], packGroup)
+		}
+	}
+	for i, v := range src[whole:] {
+		dst[whole+i] = FromBFloat16(v)
 	}
 }
 

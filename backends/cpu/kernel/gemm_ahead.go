@@ -46,6 +46,9 @@ func (t *blockTask) fetch(share, shares int) {
 	t.ahead.shareB++
 }
 
+// address is where a value lies.
+func address[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
+
 // fetch asks for a share of the rows, or of the columns if these are contiguous.
 func (m *MixedMatrix) fetch(share, shares int) {
 	if m.Rows == 0 {
@@ -62,10 +65,10 @@ func (m *MixedMatrix) fetch(share, shares int) {
 	rows := x.block(from, to-from, 0, x.Cols)
 	switch {
 	case x.weight != nil:
-		prefetch(unsafe.Pointer(&x.weight.Bytes[rows.row*x.RowStride+rows.column]), x.RowStride, rows.Rows, (x.Cols+63)/64)
+		prefetch(address(&x.weight.Bytes[rows.row*x.RowStride+rows.column]), x.RowStride, rows.Rows, (x.Cols+63)/64)
 	case x.narrow():
-		prefetch(unsafe.Pointer(&rows.BFloat16s[0]), 2*x.RowStride, rows.Rows, (x.Cols+31)/32)
+		prefetch(address(&rows.BFloat16s[0]), 2*x.RowStride, rows.Rows, (x.Cols+31)/32)
 	default:
-		prefetch(unsafe.Pointer(&rows.Float32s[0]), 4*x.RowStride, rows.Rows, (x.Cols+15)/16)
+		prefetch(address(&rows.Float32s[0]), 4*x.RowStride, rows.Rows, (x.Cols+15)/16)
 	}
 }

@@ -1,10 +1,6 @@
 package kernel
 
-import (
-	"unsafe"
-
-	"golang.org/x/sys/cpu"
-)
+import "golang.org/x/sys/cpu"
 
 //go:generate go run -C ../../../tools ./avo -family pack -pkg kernel -out ../backends/cpu/kernel/pack_amd64.s -stubs ../backends/cpu/kernel/pack_amd64.go
 //go:generate go run -C ../../../tools ./avo -family gemm -pkg kernel -out ../backends/cpu/kernel/gemm_amd64.s -stubs ../backends/cpu/kernel/gemm_amd64.go
@@ -137,9 +133,7 @@ func supportedRoutines() []*routines {
 
 // prefetch asks for lines cache lines of each row, stride bytes apart, without
 // waiting for them; rows and lines are above 0, and the addresses need not exist.
-func prefetch(src unsafe.Pointer, stride, rows, lines int) {
-	prefetchAMD64((*byte)(src), stride, rows, lines)
-}
+func prefetch(src uintptr, stride, rows, lines int) { prefetchAMD64(src, stride, rows, lines) }
 
 // pause keeps the core waiting for roughly n·50 cycles without loading it.
 func pause(n int) { pauseAMD64(n) }

@@ -5,13 +5,12 @@ package kernel
 import (
 	"runtime"
 	"time"
-	"unsafe"
 )
 
 func supportedRoutines() []*routines { return []*routines{&portableRoutines} }
 
 // prefetch does nothing here.
-func prefetch(unsafe.Pointer, int, int, int) {}
+func prefetch(uintptr, int, int, int) {}
 
 // pause gives the processor to another goroutine.
 func pause(int) { runtime.Gosched() }

@@ -7,7 +7,7 @@ package kernel
 // prefetchAMD64 asks for lines cache lines of each row, stride bytes apart, in the second cache.
 //
 //go:noescape
-func prefetchAMD64(src *byte, stride int, rows int, lines int)
+func prefetchAMD64(src uintptr, stride int, rows int, lines int)
 
 // packWordsAVX512 copies k rows of 16 values.
 //
@@ -23,6 +23,11 @@ func packPairsAVX512(k int, src *float32, srcRow int, dst *float32, dstRow int)
 //
 //go:noescape
 func packHalvesAVX512(k int, src *uint16, srcRow int, dst *float32, dstRow int)
+
+// widenHalvesAVX512 widens k rows of 16 bfloat16 values.
+//
+//go:noescape
+func widenHalvesAVX512(k int, src *uint16, srcRow int, dst *float32, dstRow int)
 
 // bf16ConvertAVX512 rounds n values, a multiple of 16.
 //

@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func prefetchAMD64(src *byte, stride int, rows int, lines int)
+// func prefetchAMD64(src uintptr, stride int, rows int, lines int)
 // Requires: MMX+
 TEXT ·prefetchAMD64(SB), NOSPLIT, $0-32
 	MOVQ src+0(FP), AX
@@ -110,6 +110,28 @@ loop:
 	VPORD     Z0, Z1, Z1
 	VMOVDQU32 Z1, (BX)
 	LEAQ      (CX)(DX*2), CX
+	ADDQ      SI, BX
+	DECQ      AX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func widenHalvesAVX512(k int, src *uint16, srcRow int, dst *float32, dstRow int)
+// Requires: AVX, AVX512F
+TEXT ·widenHalvesAVX512(SB), NOSPLIT, $0-40
+	MOVQ k+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ srcRow+16(FP), DX
+	SHLQ $0x01, DX
+	MOVQ dst+24(FP), BX
+	MOVQ dstRow+32(FP), SI
+	SHLQ $0x02, SI
+
+loop:
+	VPMOVZXWD (CX), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VMOVDQU32 Z0, (BX)
+	ADDQ      DX, CX
 	ADDQ      SI, BX
 	DECQ      AX
 	JNZ       loop

@@ -117,10 +117,14 @@ func (w *Weight) mustHold() {
 
 // at is the value of one weight.
 func (w *Weight) at(output, input int) float32 {
-	row, column := output, input
 	if w.ByInput {
-		row, column = input, output
+		return w.stored(input, output)
 	}
+	return w.stored(output, input)
+}
+
+// stored is the value at a place of the stored matrix.
+func (w *Weight) stored(row, column int) float32 {
 	i := row*w.Stride + column
 	switch w.Format {
 	case Float32:

@@ -83,10 +83,8 @@ func (p *packer) weightHalves(dst []uint16, w *Weight, row, column int) {
 			n = min(n, int8Block-(w.Column+column)%int8Block)
 		}
 		if whole == 0 {
-			var values [float8Block]float32
-			w.widenRow(values[:n], row, column)
-			for i, v := range values[:n] {
-				dst[i] = ToBFloat16(v)
+			for i := range dst[:n] {
+				dst[i] = ToBFloat16(w.stored(row, column+i))
 			}
 			whole = n
 		}

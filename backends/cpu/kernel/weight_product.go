@@ -44,6 +44,10 @@ type weightRoutines struct {
 	// axpy sums y[i, j] += Σ x[i, q]·w[q, j] for depth inputs of bfloat16 weights
 	// and n outputs, a multiple of axpyGrain.
 	axpy []weightAxpyRoutine
+
+	// widen writes k rows of packGroup bfloat16 values as float32; strides are in
+	// values. It is nil where the level has none.
+	widen func(k int, src *uint16, srcRow int, dst *float32, dstRow int)
 }
 
 type weightDotRoutine struct {
@@ -135,6 +139,7 @@ func (t *weightTask) Do(part, worker int) {
 	case !q.W.ByInput:
 		t.dots(q, from, to, &t.pool.lanes[worker])
 	case q.W.Format == Float32:
+		from += t.plainTiles(q, from, to)
 		b := Matrix{q.W.Float32s, q.W.Inputs, q.W.Outputs, q.W.Stride, 1}
 		t.routines.gemm.narrowRows(Product{1, q.X, b.block(0, b.Rows, from, to-from), 1, q.Y.block(0, q.Y.Rows, from, to-from)})
 	case q.W.Format == BFloat16:
@@ -198,7 +203,7 @@ func (t *weightTask) runDots(q *WeightProduct, x []inputBlock, o, n int, scale *
 		}
 		// While the routines go through these outputs in blocks of inputs, they
 		// ask for the next outputs in the order of the memory.
-		ahead := uintptr(unsafe.Pointer(w.address(o*w.Stride))) + uintptr(group*w.Stride*w.Format.bytes())
+		ahead := address(w.address(o*w.Stride)) + uintptr(group*w.Stride*w.Format.bytes())
 		for i := range x {
 			b := &x[i]
 			at := scale

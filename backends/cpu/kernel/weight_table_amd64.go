@@ -88,4 +88,5 @@ var avx512Weight = weightRoutines{
 		{1, 8, weightAxpy1x8BFloat16AVX512},
 		{1, 1, weightAxpy1x1BFloat16AVX512},
 	},
+	widen: widenHalvesAVX512,
 }
