@@ -24,6 +24,17 @@ type Options struct {
 	Float64    bool // a graph in float64, for references
 	// Gradients: the gradient of each weight before clipping is an output grad/PATH, and each loss line's value line/PATH.
 	Gradients bool
+	// Recompute are patterns (check.Match) of the equations and parts whose values a training step computes again for the backward
+	// pass instead of keeping them.
+	Recompute []string
+}
+
+// Recomputed are the patterns of what the plan of a recipe's run does not keep for the backward pass; see Options.
+func Recomputed(r *check.Recipe) []string {
+	if r.Plan == nil {
+		return nil
+	}
+	return r.Plan.Recompute
 }
 
 // StoredKind says what a storage holds.

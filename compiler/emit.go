@@ -8,6 +8,7 @@ import (
 	"forge/compiler/equation"
 	"forge/compiler/graph"
 	"forge/compiler/op"
+	"forge/dsl/check"
 )
 
 // emitter writes equations as graph operations. Here names of axes end: a node's axes become positions, and where two tensors must
@@ -20,6 +21,8 @@ type emitter struct {
 	precisions *precisions
 	// heads are the losses of a training step that are only averaged: the average is emitted with its gradients.
 	heads map[*equation.Node]bool
+	// recompute are patterns of what is not kept for gradients.
+	recompute []string
 }
 
 func newEmitter(g *graph.Graph) *emitter {
@@ -75,7 +78,8 @@ func (em *emitter) at(n *equation.Node) op.Builder {
 		}
 		text += n.Name
 	}
-	return em.g.At(graph.Place{Span: n.Place.Span, Text: text})
+	again := slices.ContainsFunc(em.recompute, func(pattern string) bool { return check.Match(pattern, text) })
+	return em.g.At(graph.Place{Span: n.Place.Span, Text: text, Recompute: again})
 }
 
 // letters gives each axis a letter, for one operation.

@@ -94,6 +94,7 @@ func emitTraining(e *training, s *check.Stage, o Options) (*Training, error) {
 	em := newEmitter(g)
 	em.precisions = newPrecisions(s, e)
 	em.heads = averaged(e.program)
+	em.recompute = o.Recompute
 	em.program(e.program)
 	t := &Training{Graph: g, Scalars: e.schedules, Beta1: s.Optim.Beta1, Beta2: s.Optim.Beta2, MTPDepth: e.check.MTPDepth}
 	for _, out := range e.program.Outputs {

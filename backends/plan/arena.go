@@ -10,9 +10,16 @@ const line = 16
 
 func aligned(n int) int { return (n + line - 1) / line * line }
 
-// arena gives every buffer its offset. Time goes from step to step: what dies makes room, what is born takes the smallest hole that
-// holds it.
+// arena gives every buffer its offset, in one of two ways, whichever needs less.
 func (p *Plan) arena() {
+	p.inTime()
+	if p.ArenaSize > p.LiveSize && len(p.Buffers) <= mostBySize {
+		p.bySize()
+	}
+}
+
+// inTime goes from step to step: what dies makes room, what is born takes the smallest hole that holds it.
+func (p *Plan) inTime() {
 	born := make([][]*Buffer, len(p.Steps)+1)
 	dead := make([][]*Buffer, len(p.Steps)+1)
 	for _, b := range p.Buffers {
@@ -46,6 +53,51 @@ func (p *Plan) arena() {
 		}
 	}
 	p.ArenaSize = int64(h.top)
+}
+
+// mostBySize is the most buffers that are placed by size, which takes time that grows with their square.
+const mostBySize = 5000
+
+// bySize places buffers from the largest to the smallest, each at the lowest offset where nothing lies that lives at the same time: the
+// large ones, which make the gaps, find each other first. The offsets are kept if they make a smaller arena.
+func (p *Plan) bySize() {
+	order := make([]*Buffer, 0, len(p.Buffers))
+	for _, b := range p.Buffers {
+		if b.Kind != Storage && b.Size > 0 {
+			order = append(order, b)
+		}
+	}
+	slices.SortStableFunc(order, func(x, y *Buffer) int {
+		if x.Kind != y.Kind {
+			return int(y.Kind) - int(x.Kind) // inputs live all the time: at the front
+		}
+		return y.Size - x.Size
+	})
+	offsets, top := make([]int, len(order)), 0
+	placed := make([]int, 0, len(order)) // by offset
+	for i, b := range order {
+		at, size := 0, aligned(b.Size)
+		for _, j := range placed {
+			c := order[j]
+			if b.First > c.Last || c.First > b.Last {
+				continue
+			}
+			if at+size <= offsets[j] {
+				break
+			}
+			at = max(at, offsets[j]+aligned(c.Size))
+		}
+		if top = max(top, at+size); int64(top) >= p.ArenaSize {
+			return
+		}
+		offsets[i] = at
+		k, _ := slices.BinarySearchFunc(placed, at, func(j, at int) int { return offsets[j] - at })
+		placed = slices.Insert(placed, k, i)
+	}
+	for i, b := range order {
+		b.Offset = offsets[i]
+	}
+	p.ArenaSize = int64(top)
 }
 
 // holes are the free parts of an arena below top, in order and never adjacent.

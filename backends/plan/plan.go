@@ -7,6 +7,8 @@
 //
 //	lower    nodes → steps; operations without a kernel become their decomposition; views get no step
 //	gather   steps that the target can run in one parallel region come side by side, if they wait for nothing of each other
+//	recompute
+//	         steps of the forward pass are repeated where the backward pass needs what they made
 //	join     Concat, Pad and sums of disjoint Pads become writes into parts of one tensor; sums go into the products they add
 //	layout   every value gets a buffer, an offset and strides; copies appear where a view cannot be expressed or a kernel
 //	         cannot read it
@@ -175,6 +177,7 @@ type Step struct {
 
 	kernel   Kernel
 	index    int
+	repeats  bool // another step, whose results were not kept
 	together bool // as the target says
 }
 
@@ -234,6 +237,9 @@ func For(g *graph.Graph, t Target) (*Plan, error) {
 		return nil, err
 	}
 	l.gather()
+	if !t.KeepAll {
+		l.recompute()
+	}
 	l.joinPads()
 	l.accumulate()
 	if !t.KeepAll {

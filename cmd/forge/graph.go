@@ -90,7 +90,7 @@ func runGraph(a *app, o graphOptions) error {
 	if o.stage == stageModel {
 		return a.drawModel(o, recipe, stage)
 	}
-	sizes := compiler.Options{Batch: int(stage.BatchAt(0)), Seq: stage.Seq, NoRewrite: o.noRewrite}
+	sizes := compiler.Options{Batch: int(stage.BatchAt(0)), Seq: stage.Seq, NoRewrite: o.noRewrite, Recompute: compiler.Recomputed(recipe)}
 	if a.json {
 		return graphJSON(a, o, stage, sizes)
 	}

@@ -46,6 +46,8 @@ func (n *Node) String() string { return n.Name }
 type Place struct {
 	Span string // file:line:col
 	Text string // the equation or the path of the part, as in layers[3].attn.q
+	// Recompute says that what the equation gives is to be computed again for its gradient instead of being kept.
+	Recompute bool
 }
 
 func (p Place) String() string {

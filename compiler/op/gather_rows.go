@@ -8,6 +8,7 @@ var GatherRows = Define(Op{
 	Doc:     "the rows of x in the order of the slots",
 	Inputs:  []string{"x", "slots", "positions"},
 	Outputs: []string{"y"},
+	Moves:   true,
 	Infer: func(a Attrs, in []Type) ([]Type, error) {
 		if err := noAttrs(a); err != nil {
 			return nil, err

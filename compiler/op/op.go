@@ -156,6 +156,8 @@ type Op struct {
 	Cost      func(a Attrs, in, out []Type) Cost
 	// View says that outputs share the input's memory under another shape or stride (reshape, slice, transpose, split).
 	View bool
+	// Moves says that entries are only copied to other places, so that where an input is kept the output need not be.
+	Moves bool
 	// InPlace maps an output to the input whose memory it may take over: a kernel must work when both are the same memory.
 	InPlace map[int]int
 }

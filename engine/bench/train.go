@@ -28,7 +28,7 @@ func (b *bench) train() error {
 	var training *compiler.Training
 	program, err := b.compile(func() ([]compiler.Stored, backends.Program, error) {
 		var err error
-		if training, err = compiler.Train(stage.Model, stage, compiler.Options{Batch: batch, Seq: seq}); err != nil {
+		if training, err = compiler.Train(stage.Model, stage, compiler.Options{Batch: batch, Seq: seq, Recompute: compiler.Recomputed(b.o.Recipe)}); err != nil {
 			return nil, nil, err
 		}
 		work := memory.Work{

@@ -37,7 +37,7 @@ func (t *trainer) foresee() error {
 // work is the step of a stage.
 func (t *trainer) work(i int, stage *check.Stage) (*memory.Work, error) {
 	batch := largestBatch(stage)
-	training, err := t.Compiler.Train(stage.Model, stage, compiler.Options{Batch: batch, Seq: stage.Seq})
+	training, err := t.Compiler.Train(stage.Model, stage, compiler.Options{Batch: batch, Seq: stage.Seq, Recompute: compiler.Recomputed(t.Recipe)})
 	if err != nil {
 		return nil, err
 	}

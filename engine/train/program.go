@@ -39,7 +39,7 @@ func (t *trainer) compile() error {
 		}
 		t.compiled = nil
 	}
-	training, err := t.Compiler.Train(stage.Model, stage, compiler.Options{Batch: b, Seq: stage.Seq})
+	training, err := t.Compiler.Train(stage.Model, stage, compiler.Options{Batch: b, Seq: stage.Seq, Recompute: compiler.Recomputed(t.Recipe)})
 	if err != nil {
 		return err
 	}
