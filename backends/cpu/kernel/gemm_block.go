@@ -91,7 +91,7 @@ func (r *routines) multiplyPart(l *lane, q *job, p area, id keptPanels, keep boo
 		c.scale(q.beta)
 		return
 	}
-	if q.kind == plainWords && q.a.plain() && q.b.plain() && q.c.plain() && r.gemm.narrowPart(&l.own, q, p) {
+	if q.kind == plainWords && q.a.plain() && q.b.plain() && q.c.plain() && r.narrowPart(l, q, p) {
 		return
 	}
 	id.k0, id.k1 = p.k0, p.k1

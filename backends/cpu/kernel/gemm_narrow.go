@@ -7,11 +7,32 @@ package kernel
 // passes by in several streams.
 const narrowColumns = 1024
 
-// narrowPart is narrow for a part of a job of float32 values.
-func (r *gemmRoutines) narrowPart(s *scratch, q *job, p area) bool {
+// narrowPart computes a part of a job of float32 values if it has few rows or few
+// columns and is laid out for it; otherwise it returns false.
+func (r *routines) narrowPart(l *lane, q *job, p area) bool {
 	a, b, c := q.a.matrix(), q.b.matrix(), q.c.matrix()
-	return r.narrow(s, Product{q.alpha, a.block(p.i0, p.i1-p.i0, p.k0, p.k1-p.k0), b.block(p.k0, p.k1-p.k0, p.j0, p.j1-p.j0),
-		q.beta, c.block(p.i0, p.i1-p.i0, p.j0, p.j1-p.j0)})
+	product := Product{q.alpha, a.block(p.i0, p.i1-p.i0, p.k0, p.k1-p.k0), b.block(p.k0, p.k1-p.k0, p.j0, p.j1-p.j0),
+		q.beta, c.block(p.i0, p.i1-p.i0, p.j0, p.j1-p.j0)}
+	return r.asWeight(l, product) || r.gemm.narrow(&l.own, product)
+}
+
+// asWeight computes a product of few rows like one with a weight, if its operands
+// lie like that.
+func (r *routines) asWeight(l *lane, q Product) bool {
+	byInput := q.B.ColStride == 1
+	// The routines of weights leave a rest of the inputs to a plain loop.
+	byOutput := q.B.RowStride == 1 && q.B.Rows%weightStep == 0
+	if q.C.Rows > narrowRows || q.Alpha != 1 || q.A.ColStride != 1 || q.C.ColStride != 1 || !byInput && !byOutput {
+		return false
+	}
+	x := WeightProduct{X: q.A, Y: q.C, W: Weight{Outputs: q.B.Cols, Inputs: q.B.Rows, Stride: q.B.ColStride, Float32s: q.B.Data}}
+	if byInput {
+		x.W.ByInput, x.W.Stride = true, q.B.RowStride
+	}
+	scaleMatrix(q.C, q.Beta)
+	t := weightTask{routines: r}
+	t.add(&x, 0, x.W.Outputs, l)
+	return true
 }
 
 // narrow computes the product if it has few rows or few columns and B (or, for

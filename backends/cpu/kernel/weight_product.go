@@ -134,10 +134,15 @@ func (t *weightTask) Do(part, worker int) {
 			clear(q.Y.Data[r*q.Y.RowStride+from : r*q.Y.RowStride+to])
 		}
 	}
+	t.add(q, from, to, &t.pool.lanes[worker])
+}
+
+// add adds outputs [from, to) of a product to Y.
+func (t *weightTask) add(q *WeightProduct, from, to int, l *lane) {
 	switch {
 	case q.W.Inputs == 0:
 	case !q.W.ByInput:
-		t.dots(q, from, to, &t.pool.lanes[worker])
+		t.dots(q, from, to, l)
 	case q.W.Format == Float32:
 		from += t.plainTiles(q, from, to)
 		b := Matrix{q.W.Float32s, q.W.Inputs, q.W.Outputs, q.W.Stride, 1}
@@ -145,7 +150,7 @@ func (t *weightTask) Do(part, worker int) {
 	case q.W.Format == BFloat16:
 		t.axpys(q, from, to)
 	default:
-		t.widenedAxpys(q, from, to, &t.pool.lanes[worker].own)
+		t.widenedAxpys(q, from, to, &l.own)
 	}
 }
 
