@@ -36,6 +36,7 @@ var folders = []struct {
 	{"backends/cpu/kernel", []string{"backends/cpu/kernel"}, "kernels are functions on slices"},
 	{"backends", []string{"backends", "compiler"}, "a backend runs a graph and must not see data, files or checkpoints"},
 	{"engine", []string{"engine", "backends", "compiler", "dsl"}, "the engine runs programs and is run by the command line, not the other way round"},
+	{"benchmarks", nil, "forge is measured from outside, as a user runs it, beside its peers"},
 	{"editors", nil, "files for editors, which know the language only by its words"},
 	{"tools", []string{"tools", "backends/cpu/kernel", "compiler/op"}, "tools write source files and are no part of the program"},
 	{"internal", nil, "tests only"},
