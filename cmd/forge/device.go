@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os"
 	"runtime"
 	"slices"
 
 	"forge/backends"
 	"forge/backends/cpu"
+	"forge/backends/cpu/kernel"
 	"forge/backends/machine"
 	"forge/backends/reference"
 	"forge/dsl/check"
@@ -42,6 +44,13 @@ func (a *app) openBackend(run *check.Run) (backends.Backend, error) {
 	if cores := runtime.GOMAXPROCS(0); name == "cpu" && a.threads > cores {
 		a.notef("--threads %d: this process may use %s at once, so the threads take turns; --threads %d would be faster\n",
 			a.threads, countOf(cores, "processor", "processors"), cores)
+	}
+	if name == "cpu" && runtime.GOARCH == "amd64" && kernel.CurrentLevel() == kernel.Portable {
+		why := "this processor has no AVX2 with FMA"
+		if os.Getenv("FORGE_CPU") != "" {
+			why = "FORGE_CPU asks for it"
+		}
+		a.notef("the kernels are plain Go, because %s: results are as good, and many times slower to come\n", why)
 	}
 	return open(o)
 }
