@@ -27,6 +27,7 @@ var families = map[string]func(){
 	"tile":   tileFamily,
 	"vector": vectorFamily,
 	"weight": weightFamily,
+	"widen":  widenFamily,
 }
 
 func main() {

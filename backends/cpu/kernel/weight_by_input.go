@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // Weights with scales whose outputs are contiguous: the absorbed products of
 // latent attention read the key half of a checkpoint's matrix so. Some rows are
 // widened into the first cache, and the float32 loops do the rest.
@@ -65,20 +67,32 @@ func (w *Weight) widenRow(dst []float32, row, column int) {
 	case BFloat16:
 		WidenBFloat16(dst, w.BFloat16s[at:at+len(dst)])
 	case Float8:
+		widen := active.Load().weight.widenFloat8
 		for len(dst) > 0 {
 			n := min(len(dst), float8Block-(w.Column+column)%float8Block)
-			scale := w.blockScale(row, column)
-			for i, b := range w.Bytes[at : at+n] {
-				dst[i] = float8Values[b] * scale
+			scale, whole := w.blockScale(row, column), 0
+			// The routine reads the codes times 2^-120.
+			if large := scale * 0x1p120; widen != nil && n >= weightStep && !math.IsInf(float64(large), 0) {
+				whole = n &^ (weightStep - 1)
+				widen(&dst[0], &w.Bytes[at], whole, large)
+			}
+			for i, b := range w.Bytes[at+whole : at+n] {
+				dst[whole+i] = float8Values[b] * scale
 			}
 			dst, at, column = dst[n:], at+n, column+n
 		}
 	case Int8:
+		widen := active.Load().weight.widenInt8
 		for len(dst) > 0 {
 			n := min(len(dst), int8Block-(w.Column+column)%int8Block)
-			scale := FromFloat16(w.HalfScales[w.halfScale(row, column)])
-			for i, b := range w.Bytes[at : at+n] {
-				dst[i] = float32(int8(b)) * scale
+			if whole := len(dst) &^ (weightStep - 1); n == int8Block && widen != nil {
+				n = whole
+				widen(&dst[0], &w.Bytes[at], n, &w.HalfScales[w.halfScale(row, column)])
+			} else {
+				scale := FromFloat16(w.HalfScales[w.halfScale(row, column)])
+				for i, b := range w.Bytes[at : at+n] {
+					dst[i] = float32(int8(b)) * scale
+				}
 			}
 			dst, at, column = dst[n:], at+n, column+n
 		}

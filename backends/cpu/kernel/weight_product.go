@@ -48,6 +48,12 @@ type weightRoutines struct {
 	// widen writes k rows of packGroup bfloat16 values as float32; strides are in
 	// values. It is nil where the level has none.
 	widen func(k int, src *uint16, srcRow int, dst *float32, dstRow int)
+
+	// These write n values, a multiple of weightStep, as float32: Float8 with a
+	// scale of 2^120 times that of the block, Int8 with a float16 for each
+	// weightStep values. They are nil where the level has none.
+	widenFloat8 func(dst *float32, w *byte, n int, scale float32)
+	widenInt8   func(dst *float32, w *byte, n int, scale *uint16)
 }
 
 type weightDotRoutine struct {

@@ -33,6 +33,8 @@ var avx2Weight = weightRoutines{
 		{1, 8, weightAxpy1x8BFloat16AVX2},
 		{1, 1, weightAxpy1x1BFloat16AVX2},
 	},
+	widenFloat8: widenFloat8AVX2,
+	widenInt8:   widenInt8AVX2,
 }
 
 var avx512Weight = weightRoutines{
@@ -88,5 +90,7 @@ var avx512Weight = weightRoutines{
 		{1, 8, weightAxpy1x8BFloat16AVX512},
 		{1, 1, weightAxpy1x1BFloat16AVX512},
 	},
-	widen: widenHalvesAVX512,
+	widen:       widenHalvesAVX512,
+	widenFloat8: widenFloat8AVX512,
+	widenInt8:   widenInt8AVX512,
 }
