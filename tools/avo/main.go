@@ -24,6 +24,7 @@ var families = map[string]func(){
 	"peak":   peakFamily,
 	"rows":   rowsFamily,
 	"spin":   spinFamily,
+	"strip":  stripFamily,
 	"tile":   tileFamily,
 	"vector": vectorFamily,
 	"weight": weightFamily,

@@ -16,26 +16,21 @@ func weightFamily() {
 				weightDot(l, f, shape[0], shape[1])
 			}
 		}
-		for _, shape := range l.axpyShapes {
-			weightAxpy(l, shape[0], shape[1])
-		}
 	}
 }
 
 // vectorLevel is a width of registers.
 type vectorLevel struct {
-	name       string
-	lanes      int // float32 values in a register
-	register   func() VecVirtual
-	narrow     func() VecVirtual // half as wide
-	dotShapes  [][2]int          // rows of x, outputs
-	axpyShapes [][2]int          // rows of x, inputs
+	name      string
+	lanes     int // float32 values in a register
+	register  func() VecVirtual
+	narrow    func() VecVirtual // half as wide
+	dotShapes [][2]int          // rows of x, outputs
 }
 
 var (
-	avx2Vectors   = vectorLevel{"AVX2", 8, YMM, XMM, [][2]int{{4, 2}, {2, 4}, {1, 4}, {1, 1}}, [][2]int{{4, 2}, {4, 1}, {1, 8}, {1, 1}}}
-	avx512Vectors = vectorLevel{"AVX512", 16, ZMM, YMM, [][2]int{{8, 2}, {7, 2}, {6, 2}, {5, 4}, {4, 4}, {3, 4}, {2, 4}, {1, 4}, {1, 1}},
-		[][2]int{{4, 4}, {4, 1}, {1, 8}, {1, 1}}}
+	avx2Vectors   = vectorLevel{"AVX2", 8, YMM, XMM, [][2]int{{4, 2}, {2, 4}, {1, 4}, {1, 1}}}
+	avx512Vectors = vectorLevel{"AVX512", 16, ZMM, YMM, [][2]int{{8, 2}, {7, 2}, {6, 2}, {5, 4}, {4, 4}, {3, 4}, {2, 4}, {1, 4}, {1, 1}}}
 )
 
 // horizontalSum adds the lanes of v into lane 0 of the returned register.
@@ -350,69 +345,4 @@ func (l vectorLevel) fourSums(v [4]VecVirtual) VecVirtual {
 	}
 	VADDPS(half.AsX(), quarter, quarter)
 	return quarter
-}
-
-// weightAxpy emits y[i, j] += Σ over q < depth of x[i, q]·w[q, j] for rows rows
-// and n outputs, n a multiple of 16, of bfloat16 weights whose outputs are
-// contiguous. Strides are in bytes.
-func weightAxpy(l vectorLevel, rows, depth int) {
-	name := fmt.Sprintf("weightAxpy%dx%dBFloat16%s", rows, depth, l.name)
-	routine(name, "func(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)",
-		fmt.Sprintf("%s is a weightRoutines.axpy of %d rows and %d inputs.", name, rows, depth))
-	x := Load(Param("x"), GP64())
-	xRow := Load(Param("xRow"), GP64())
-	factors := make([]VecVirtual, rows*depth)
-	for i := range rows {
-		for q := range depth {
-			factors[i*depth+q] = l.register()
-			VBROADCASTSS(Mem{Base: x, Disp: 4 * q}, factors[i*depth+q])
-		}
-		if i < rows-1 {
-			ADDQ(xRow, x)
-		}
-	}
-	wRow := Load(Param("wRow"), GP64())
-	wRow3 := triple(wRow)
-	w := []Register{Load(Param("w"), GP64())}
-	if depth > 4 {
-		second := GP64()
-		LEAQ(Mem{Base: w[0], Index: wRow, Scale: 4}, second)
-		w = append(w, second)
-	}
-	yRow := Load(Param("yRow"), GP64())
-	yRow3 := triple(yRow)
-	y := []Register{Load(Param("y"), GP64())}
-	if rows > 4 {
-		second := GP64()
-		LEAQ(Mem{Base: y[0], Index: yRow, Scale: 4}, second)
-		y = append(y, second)
-	}
-	n := Load(Param("n"), GP64())
-	Label("loop")
-	for v := 0; v < 16; v += l.lanes {
-		sums := make([]VecVirtual, rows)
-		for i := range sums {
-			sums[i] = l.register()
-			VMOVUPS(strided(y[i/4], yRow, yRow3, i%4, 4*v), sums[i])
-		}
-		for q := range depth {
-			value := loadBFloat16(l, strided(w[q/4], wRow, wRow3, q%4, 2*v), nil)
-			for i := range rows {
-				VFMADD231PS(value, factors[i*depth+q], sums[i])
-			}
-		}
-		for i := range sums {
-			VMOVUPS(sums[i], strided(y[i/4], yRow, yRow3, i%4, 4*v))
-		}
-	}
-	for _, r := range w {
-		ADDQ(U8(32), r)
-	}
-	for _, r := range y {
-		ADDQ(U8(64), r)
-	}
-	SUBQ(U8(16), n)
-	JNZ(labelRef("loop"))
-	VZEROUPPER()
-	RET()
 }

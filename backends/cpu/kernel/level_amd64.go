@@ -8,6 +8,7 @@ import "golang.org/x/sys/cpu"
 //go:generate go run -C ../../../tools ./avo -family vector -pkg kernel -out ../backends/cpu/kernel/vector_amd64.s -stubs ../backends/cpu/kernel/vector_amd64.go
 //go:generate go run -C ../../../tools ./avo -family rows -pkg kernel -out ../backends/cpu/kernel/rows_amd64.s -stubs ../backends/cpu/kernel/rows_amd64.go
 //go:generate go run -C ../../../tools ./avo -family spin -pkg kernel -out ../backends/cpu/kernel/spin_amd64.s -stubs ../backends/cpu/kernel/spin_amd64.go
+//go:generate go run -C ../../../tools ./avo -family strip -pkg kernel -out ../backends/cpu/kernel/strip_amd64.s -stubs ../backends/cpu/kernel/strip_amd64.go
 //go:generate go run -C ../../../tools ./avo -family tile -pkg kernel -out ../backends/cpu/kernel/tile_amd64.s -stubs ../backends/cpu/kernel/tile_amd64.go
 //go:generate go run -C ../../../tools ./avo -family weight -pkg kernel -out ../backends/cpu/kernel/weight_amd64.s -stubs ../backends/cpu/kernel/weight_amd64.go
 //go:generate go run -C ../../../tools ./avo -family widen -pkg kernel -out ../backends/cpu/kernel/widen_amd64.s -stubs ../backends/cpu/kernel/widen_amd64.go

@@ -84,26 +84,6 @@ func weightDot1x4Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int,
 //go:noescape
 func weightDot1x1Int8AVX2(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 
-// weightAxpy4x2BFloat16AVX2 is a weightRoutines.axpy of 4 rows and 2 inputs.
-//
-//go:noescape
-func weightAxpy4x2BFloat16AVX2(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)
-
-// weightAxpy4x1BFloat16AVX2 is a weightRoutines.axpy of 4 rows and 1 inputs.
-//
-//go:noescape
-func weightAxpy4x1BFloat16AVX2(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)
-
-// weightAxpy1x8BFloat16AVX2 is a weightRoutines.axpy of 1 rows and 8 inputs.
-//
-//go:noescape
-func weightAxpy1x8BFloat16AVX2(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)
-
-// weightAxpy1x1BFloat16AVX2 is a weightRoutines.axpy of 1 rows and 1 inputs.
-//
-//go:noescape
-func weightAxpy1x1BFloat16AVX2(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)
-
 // weightDot8x2Float32AVX512 is a weightRoutines.dot of 8 rows, 2 outputs at a time.
 //
 //go:noescape
@@ -283,23 +263,3 @@ func weightDot1x4Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow in
 //
 //go:noescape
 func weightDot1x1Int8AVX512(n int, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
-
-// weightAxpy4x4BFloat16AVX512 is a weightRoutines.axpy of 4 rows and 4 inputs.
-//
-//go:noescape
-func weightAxpy4x4BFloat16AVX512(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)
-
-// weightAxpy4x1BFloat16AVX512 is a weightRoutines.axpy of 4 rows and 1 inputs.
-//
-//go:noescape
-func weightAxpy4x1BFloat16AVX512(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)
-
-// weightAxpy1x8BFloat16AVX512 is a weightRoutines.axpy of 1 rows and 8 inputs.
-//
-//go:noescape
-func weightAxpy1x8BFloat16AVX512(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)
-
-// weightAxpy1x1BFloat16AVX512 is a weightRoutines.axpy of 1 rows and 1 inputs.
-//
-//go:noescape
-func weightAxpy1x1BFloat16AVX512(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)

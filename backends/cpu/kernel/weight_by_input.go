@@ -6,34 +6,6 @@ import "math"
 // latent attention read the key half of a checkpoint's matrix so. Some rows are
 // widened into the first cache, and the float32 loops do the rest.
 
-const (
-	inputRun   = 32  // inputs of Float32 weights that are read in a pass over the outputs
-	aheadBytes = 512 // how far ahead each input's weights are asked for
-)
-
-// plainTiles adds outputs from one on of a Float32 weight whose outputs are
-// contiguous, and returns how many: none for so few rows that narrowRows is
-// better. The tiles of products read the weights where they lie.
-func (t *weightTask) plainTiles(q *WeightProduct, from, to int) int {
-	w, g := &q.W, &t.routines.gemm
-	if q.X.Rows < 3 {
-		return 0
-	}
-	whole := (to - from) / g.tileCols * g.tileCols
-	for i := 0; i < w.Inputs; i += inputRun {
-		depth := min(inputRun, w.Inputs-i)
-		for o := from; o < from+whole; o += g.tileCols {
-			b := &w.Float32s[i*w.Stride+o]
-			prefetch(address(b)+aheadBytes, 4*w.Stride, depth, (4*g.tileCols+63)/64)
-			for r := 0; r < q.X.Rows; r += g.tileRows {
-				g.tile[min(g.tileRows, q.X.Rows-r)](depth, &q.X.Data[r*q.X.RowStride+i], q.X.RowStride, 1, b, w.Stride,
-					&q.Y.Data[r*q.Y.RowStride+o], q.Y.RowStride, g.tileCols, 1, 1)
-			}
-		}
-	}
-	return whole
-}
-
 // widenedOutputs is how many outputs are widened at a time, for narrowStep
 // inputs: 16 KiB.
 const widenedOutputs = 512

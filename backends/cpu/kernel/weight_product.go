@@ -41,9 +41,11 @@ type weightRoutines struct {
 	// rows first, and last one of one row and output.
 	dot [Int8 + 1][]weightDotRoutine
 
-	// axpy sums y[i, j] += Σ x[i, q]·w[q, j] for depth inputs of bfloat16 weights
-	// and n outputs, a multiple of axpyGrain.
-	axpy []weightAxpyRoutine
+	// strip sums y[i, j] += Σ x[i, k]·w[k, j] for k inputs of a weight whose
+	// outputs are contiguous, and asks for what lies ahead bytes behind what
+	// it reads. By format, those with more rows, then those with more columns
+	// first.
+	strip [BFloat16 + 1][]weightStripRoutine
 
 	// widen writes k rows of packGroup bfloat16 values as float32; strides are in
 	// values. It is nil where the level has none.
@@ -61,12 +63,10 @@ type weightDotRoutine struct {
 	run        func(n, k int, x *float32, xRow int, w *byte, wRow int, scale *byte, scaleRow int, y *float32, yRow int, ahead uintptr)
 }
 
-type weightAxpyRoutine struct {
-	rows, depth int
-	run         func(n int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int)
+type weightStripRoutine struct {
+	rows, cols int
+	run        func(k int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int, ahead int)
 }
-
-const axpyGrain = 16
 
 // weightTask is one parallel region of products with weights.
 type weightTask struct {
@@ -149,12 +149,8 @@ func (t *weightTask) add(q *WeightProduct, from, to int, l *lane) {
 	case q.W.Inputs == 0:
 	case !q.W.ByInput:
 		t.dots(q, from, to, l)
-	case q.W.Format == Float32:
-		from += t.plainTiles(q, from, to)
-		b := Matrix{q.W.Float32s, q.W.Inputs, q.W.Outputs, q.W.Stride, 1}
-		t.routines.gemm.narrowRows(Product{1, q.X, b.block(0, b.Rows, from, to-from), 1, q.Y.block(0, q.Y.Rows, from, to-from)})
-	case q.W.Format == BFloat16:
-		t.axpys(q, from, to)
+	case q.W.Format == Float32 || q.W.Format == BFloat16:
+		t.strips(q, from, to)
 	default:
 		t.widenedAxpys(q, from, to, &l.own)
 	}
@@ -335,51 +331,4 @@ func (t *weightTask) plainDots(q *WeightProduct, from, to, first, end int) {
 			q.Y.Data[r*q.Y.RowStride+o] += sum
 		}
 	}
-}
-
-// axpys adds outputs [from, to) of a bfloat16 weight whose outputs are
-// contiguous.
-func (t *weightTask) axpys(q *WeightProduct, from, to int) {
-	w := &q.W
-	list := t.routines.weight.axpy
-	whole := 0
-	if len(list) > 0 {
-		whole = (to - from) / axpyGrain * axpyGrain
-	}
-	for o := from; o < from+whole; o += narrowColumns {
-		n := min(narrowColumns, from+whole-o)
-		for i0 := 0; i0 < w.Inputs; i0 += narrowStep {
-			i1 := min(i0+narrowStep, w.Inputs)
-			for r, rows := 0, 0; r < q.X.Rows; r += rows {
-				for i := i0; i < i1; {
-					a := weightAxpyFor(list, q.X.Rows-r, i1-i)
-					a.run(n, &q.X.Data[r*q.X.RowStride+i], 4*q.X.RowStride, w.address(i*w.Stride+o), 2*w.Stride,
-						&q.Y.Data[r*q.Y.RowStride+o], 4*q.Y.RowStride)
-					i, rows = i+a.depth, a.rows
-				}
-			}
-		}
-	}
-	for i := range w.Inputs {
-		if from+whole == to {
-			return
-		}
-		values := w.BFloat16s[i*w.Stride+from+whole : i*w.Stride+to]
-		for r := range q.X.Rows {
-			x, y := q.X.Data[r*q.X.RowStride+i], q.Y.Data[r*q.Y.RowStride+from+whole:]
-			for j, v := range values {
-				y[j] += x * FromBFloat16(v)
-			}
-		}
-	}
-}
-
-// weightAxpyFor is the first routine that fits into rows × depth.
-func weightAxpyFor(list []weightAxpyRoutine, rows, depth int) *weightAxpyRoutine {
-	for i := range list {
-		if a := &list[i]; a.rows <= rows && a.depth <= depth {
-			return a
-		}
-	}
-	return &list[len(list)-1]
 }
