@@ -12,6 +12,7 @@ func packFamily() {
 	prefetch()
 	packWords()
 	packPairs()
+	packLine()
 	packHalves()
 	widenHalves()
 	bf16Convert()
@@ -70,20 +71,46 @@ func packWords() {
 }
 
 func packPairs() {
+	order := GLOBL("pairOrder", RODATA|NOPTR)
+	for i := range 16 {
+		DATA(4*i, U32(uint32(i)|uint32(16+i)<<16))
+	}
 	routine("packPairsAVX512", "func(k int, src *float32, srcRow int, dst *float32, dstRow int)",
-		"packPairsAVX512 rounds 2k rows of 16 values to k rows of pairs; the even row is in the lower halves.")
+		"packPairsAVX512 rounds 2k rows of 16 values to k rows of pairs; the even row is in the lower halves.",
+		"What is below the smallest normal becomes 0, as it does in products.")
 	k, src, srcRow, dst, dstRow := packSource(2)
-	one, bias, quiet, upper := word(1), word(0x7fff), word(0x400000), word(0xffff0000)
+	const high, low, both, places = 0, 1, 2, 3
+	VMOVDQU32(order, z(places))
 	Label("loop")
-	v := bf16Rounded(Mem{Base: src}, one, bias, quiet)
-	w := bf16Rounded(Mem{Base: src, Index: srcRow, Scale: 1}, one, bias, quiet)
-	VPSRLD(U8(16), v, v)
-	VPANDD(upper, w, w)
-	VPORD(v, w, w)
-	VMOVDQU32(w, Mem{Base: dst})
+	VMOVUPS(Mem{Base: src}, z(low))
+	VMOVUPS(Mem{Base: src, Index: srcRow, Scale: 1}, z(high))
+	roundTwoBF16(high, low, both)
+	VPERMW(z(both), z(places), z(both))
+	VMOVDQU32(z(both), Mem{Base: dst})
 	LEAQ(Mem{Base: src, Index: srcRow, Scale: 2}, src)
 	ADDQ(dstRow, dst)
 	DECQ(k)
+	JNZ(labelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// packLine rounds a row that is packed by itself.
+func packLine() {
+	routine("packLineAVX512", "func(dst *uint16, x *float32, n int)",
+		"packLineAVX512 rounds n values, a multiple of 16.",
+		"What is below the smallest normal becomes 0, as it does in products.")
+	dst := Load(Param("dst"), GP64())
+	x := Load(Param("x"), GP64())
+	n := Load(Param("n"), GP64())
+	const from, to = 0, 1
+	Label("loop")
+	VMOVUPS(Mem{Base: x}, z(from))
+	roundOneBF16(from, to)
+	VMOVDQU(y(to), Mem{Base: dst})
+	ADDQ(U8(64), x)
+	ADDQ(U8(32), dst)
+	SUBQ(U8(16), n)
 	JNZ(labelRef("loop"))
 	VZEROUPPER()
 	RET()

@@ -46,6 +46,10 @@ type bf16Routines struct {
 	// values, for m <= bf16TileRows and n <= bf16TileCols.
 	tile []tileRoutine
 
+	// line is convert, but that what is below the smallest normal may become 0,
+	// as it does in the tiles.
+	line func(dst *uint16, x *float32, n int)
+
 	// pairs and halves write k rows of packGroup pairs from 2k rows of values
 	// stored as float32, which are rounded, and as bfloat16.
 	pairs  func(k int, src *float32, srcRow int, dst *float32, dstRow int)

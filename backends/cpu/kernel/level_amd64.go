@@ -104,6 +104,7 @@ func avx512Routines() *routines {
 	if cpu.X86.HasAVX512BF16 {
 		r.bf16 = bf16Routines{
 			convert: bf16ConvertAVX512,
+			line:    packLineAVX512,
 			pairs:   packPairsAVX512,
 			halves:  packHalvesAVX512,
 			float8s: convertFloat8AVX512,

@@ -90,7 +90,13 @@ func (p *packer) pairLine(dst []uint16, m *MixedMatrix, from, n int) {
 			dst[x] = m.BFloat16s[from+x*m.ColStride]
 		}
 	case m.ColStride == 1:
-		ConvertBFloat16(dst[:n], m.Float32s[from:from+n])
+		whole := n &^ (packGroup - 1)
+		if whole > 0 {
+			p.routines.bf16.line(&dst[0], &m.Float32s[from], whole)
+		}
+		for x := whole; x < n; x++ {
+			dst[x] = ToBFloat16(m.Float32s[from+x])
+		}
 	default:
 		for x := range n {
 			dst[x] = ToBFloat16(m.Float32s[from+x*m.ColStride])

@@ -15,9 +15,16 @@ func prefetchAMD64(src uintptr, stride int, rows int, lines int)
 func packWordsAVX512(k int, src *float32, srcRow int, dst *float32, dstRow int)
 
 // packPairsAVX512 rounds 2k rows of 16 values to k rows of pairs; the even row is in the lower halves.
+// What is below the smallest normal becomes 0, as it does in products.
 //
 //go:noescape
 func packPairsAVX512(k int, src *float32, srcRow int, dst *float32, dstRow int)
+
+// packLineAVX512 rounds n values, a multiple of 16.
+// What is below the smallest normal becomes 0, as it does in products.
+//
+//go:noescape
+func packLineAVX512(dst *uint16, x *float32, n int)
 
 // packHalvesAVX512 brings 2k rows of 16 bfloat16 values together to k rows of pairs; the even row is in the lower halves.
 //

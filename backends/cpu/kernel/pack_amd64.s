@@ -47,48 +47,70 @@ loop:
 	VZEROUPPER
 	RET
 
+DATA pairOrder<>+0(SB)/4, $0x00100000
+DATA pairOrder<>+4(SB)/4, $0x00110001
+DATA pairOrder<>+8(SB)/4, $0x00120002
+DATA pairOrder<>+12(SB)/4, $0x00130003
+DATA pairOrder<>+16(SB)/4, $0x00140004
+DATA pairOrder<>+20(SB)/4, $0x00150005
+DATA pairOrder<>+24(SB)/4, $0x00160006
+DATA pairOrder<>+28(SB)/4, $0x00170007
+DATA pairOrder<>+32(SB)/4, $0x00180008
+DATA pairOrder<>+36(SB)/4, $0x00190009
+DATA pairOrder<>+40(SB)/4, $0x001a000a
+DATA pairOrder<>+44(SB)/4, $0x001b000b
+DATA pairOrder<>+48(SB)/4, $0x001c000c
+DATA pairOrder<>+52(SB)/4, $0x001d000d
+DATA pairOrder<>+56(SB)/4, $0x001e000e
+DATA pairOrder<>+60(SB)/4, $0x001f000f
+GLOBL pairOrder<>(SB), RODATA|NOPTR, $64
+
 // func packPairsAVX512(k int, src *float32, srcRow int, dst *float32, dstRow int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·packPairsAVX512(SB), NOSPLIT, $0-40
-	MOVQ         k+0(FP), AX
-	MOVQ         src+8(FP), CX
-	MOVQ         srcRow+16(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         dst+24(FP), BX
-	MOVQ         dstRow+32(FP), SI
-	SHLQ         $0x02, SI
-	MOVL         $0x00000001, DI
-	VPBROADCASTD DI, Z0
-	MOVL         $0x00007fff, DI
-	VPBROADCASTD DI, Z1
-	MOVL         $0x00400000, DI
-	VPBROADCASTD DI, Z2
-	MOVL         $0xffff0000, DI
-	VPBROADCASTD DI, Z3
+	MOVQ      k+0(FP), AX
+	MOVQ      src+8(FP), CX
+	MOVQ      srcRow+16(FP), DX
+	SHLQ      $0x02, DX
+	MOVQ      dst+24(FP), BX
+	MOVQ      dstRow+32(FP), SI
+	SHLQ      $0x02, SI
+	VMOVDQU32 pairOrder<>+0(SB), Z3
 
 loop:
-	VMOVUPS   (CX), Z4
-	VCMPPS    $0x03, Z4, Z4, K1
-	VPSRLD    $0x10, Z4, Z5
-	VPANDD    Z0, Z5, Z5
-	VPADDD    Z1, Z5, Z5
-	VPADDD    Z5, Z4, Z5
-	VPORD     Z2, Z4, K1, Z5
-	VMOVUPS   (CX)(DX*1), Z4
-	VCMPPS    $0x03, Z4, Z4, K1
-	VPSRLD    $0x10, Z4, Z6
-	VPANDD    Z0, Z6, Z6
-	VPADDD    Z1, Z6, Z6
-	VPADDD    Z6, Z4, Z6
-	VPORD     Z2, Z4, K1, Z6
-	VPSRLD    $0x10, Z5, Z5
-	VPANDD    Z3, Z6, Z6
-	VPORD     Z5, Z6, Z6
-	VMOVDQU32 Z6, (BX)
+	VMOVUPS (CX), Z1
+	VMOVUPS (CX)(DX*1), Z0
+
+	// VCVTNE2PS2BF16 Z1, Z0, Z2
+	LONG      $0x487ff262
+	WORD      $0xd172
+	VPERMW    Z2, Z3, Z2
+	VMOVDQU32 Z2, (BX)
 	LEAQ      (CX)(DX*2), CX
 	ADDQ      SI, BX
 	DECQ      AX
 	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func packLineAVX512(dst *uint16, x *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·packLineAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	VMOVUPS (CX), Z0
+
+	// VCVTNEPS2BF16 Z0, Y1
+	LONG    $0x487ef262
+	WORD    $0xc872
+	VMOVDQU Y1, (AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x20, AX
+	SUBQ    $0x10, DX
+	JNZ     loop
 	VZEROUPPER
 	RET
 
