@@ -21,15 +21,21 @@ func seeds(f *testing.F) {
 	}
 }
 
+// readAnyhow checks the tokens of any text and that both parsers read the same, and gives what they read.
+func readAnyhow(t *testing.T, source string) (*File, diag.List) {
+	t.Helper()
+	if utf8.ValidString(source) {
+		checkTokens(t, source)
+	}
+	checkDirect(t, source)
+	return ParseHeader("f", source)
+}
+
 // FuzzParse: any text is read to a tree or to errors that point into it, and rendering these works.
 func FuzzParse(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, source string) {
-		if utf8.ValidString(source) {
-			checkTokens(t, source)
-		}
-		checkDirect(t, source)
-		file, list := ParseHeader("f", source)
+		file, list := readAnyhow(t, source)
 		lines := strings.Count(source, "\n") + 1
 		for _, d := range list {
 			at := d.Main()
@@ -60,11 +66,7 @@ func FuzzParse(f *testing.F) {
 func FuzzFormat(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, source string) {
-		if utf8.ValidString(source) {
-			checkTokens(t, source)
-		}
-		checkDirect(t, source)
-		file, list := ParseHeader("f", source)
+		file, list := readAnyhow(t, source)
 		if len(list) == 0 {
 			checkFormat(t, source)
 			return

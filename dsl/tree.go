@@ -320,6 +320,41 @@ func Unparen(e Expr) Expr {
 	}
 }
 
+// Operands are the expressions that an expression is made of, in the order of the source but for a list's items, where what is gone
+// through comes before the value. Names of members and arguments are none.
+func Operands(e Expr) []Expr {
+	switch e := e.(type) {
+	case *Paren:
+		return []Expr{e.X}
+	case *Unary:
+		return []Expr{e.X}
+	case *Binary:
+		return []Expr{e.X, e.Y}
+	case *Cond:
+		return []Expr{e.Then, e.If, e.Else}
+	case *Member:
+		return []Expr{e.X}
+	case *Call:
+		list := []Expr{e.Fn}
+		for _, a := range e.Args {
+			list = append(list, a.Value)
+		}
+		return list
+	case *Index:
+		return append(append([]Expr{e.X}, e.Axes...), e.To...)
+	case *List:
+		var list []Expr
+		for _, it := range e.Items {
+			if it.Over != nil {
+				list = append(list, it.Over)
+			}
+			list = append(list, it.Value)
+		}
+		return list
+	}
+	return nil
+}
+
 func (n *Version) At() diag.Span  { return n.Span }
 func (n *Use) At() diag.Span      { return n.Span }
 func (n *Section) At() diag.Span  { return n.Span }

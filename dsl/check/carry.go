@@ -148,43 +148,12 @@ func (e *expander) outerText(m *Module, x dsl.Expr, root string) (string, bool) 
 
 // eachOuter visits the longest chains of names in an expression: `a`, `a.b.c`.
 func eachOuter(x dsl.Expr, f func(x dsl.Expr, root string)) {
-	switch x := x.(type) {
-	case *dsl.Name:
-		f(x, x.Name)
-	case *dsl.Member:
-		if root := chainRoot(x); root != "" {
-			f(x, root)
-			return
-		}
-		eachOuter(x.X, f)
-	case *dsl.Paren:
-		eachOuter(x.X, f)
-	case *dsl.Unary:
-		eachOuter(x.X, f)
-	case *dsl.Binary:
-		eachOuter(x.X, f)
-		eachOuter(x.Y, f)
-	case *dsl.Cond:
-		eachOuter(x.Then, f)
-		eachOuter(x.If, f)
-		eachOuter(x.Else, f)
-	case *dsl.Call:
-		eachOuter(x.Fn, f)
-		for _, a := range x.Args {
-			eachOuter(a.Value, f)
-		}
-	case *dsl.Index:
-		eachOuter(x.X, f)
-		for _, a := range append(append([]dsl.Expr{}, x.Axes...), x.To...) {
-			eachOuter(a, f)
-		}
-	case *dsl.List:
-		for _, it := range x.Items {
-			if it.Over != nil {
-				eachOuter(it.Over, f)
-			}
-			eachOuter(it.Value, f)
-		}
+	if root := chainRoot(x); root != "" {
+		f(x, root)
+		return
+	}
+	for _, y := range dsl.Operands(x) {
+		eachOuter(y, f)
 	}
 }
 

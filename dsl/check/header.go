@@ -354,32 +354,6 @@ func visitNames(x dsl.Expr, f func(*dsl.Name)) {
 	switch x := x.(type) {
 	case *dsl.Name:
 		f(x)
-	case *dsl.Paren:
-		visitNames(x.X, f)
-	case *dsl.Unary:
-		visitNames(x.X, f)
-	case *dsl.Binary:
-		visitNames(x.X, f)
-		visitNames(x.Y, f)
-	case *dsl.Cond:
-		visitNames(x.Then, f)
-		visitNames(x.If, f)
-		visitNames(x.Else, f)
-	case *dsl.Member:
-		visitNames(x.X, f)
-	case *dsl.Call:
-		visitNames(x.Fn, f)
-		for _, a := range x.Args {
-			visitNames(a.Value, f)
-		}
-	case *dsl.Index:
-		visitNames(x.X, f)
-		for _, a := range x.Axes {
-			visitNames(a, f)
-		}
-		for _, a := range x.To {
-			visitNames(a, f)
-		}
 	case *dsl.List:
 		for _, it := range x.Items {
 			if it.Over == nil {
@@ -392,6 +366,10 @@ func visitNames(x dsl.Expr, f func(*dsl.Name)) {
 					f(n)
 				}
 			})
+		}
+	default:
+		for _, y := range dsl.Operands(x) {
+			visitNames(y, f)
 		}
 	}
 }

@@ -32,33 +32,28 @@ func (p poly) addScaled(q poly, k *big.Rat) poly {
 		sum[m] = c
 	}
 	for m, c := range q {
-		t := new(big.Rat).Mul(c, k)
-		if old, ok := sum[m]; ok {
-			t.Add(t, old)
-		}
-		if t.Sign() == 0 {
-			delete(sum, m)
-		} else {
-			sum[m] = t
-		}
+		sum.addTerm(m, new(big.Rat).Mul(c, k))
 	}
 	return sum
+}
+
+// addTerm adds one term in place; t is p's from then on.
+func (p poly) addTerm(m string, t *big.Rat) {
+	if old, ok := p[m]; ok {
+		t.Add(t, old)
+	}
+	if t.Sign() == 0 {
+		delete(p, m)
+	} else {
+		p[m] = t
+	}
 }
 
 func (p poly) mul(q poly) poly {
 	prod := poly{}
 	for m, c := range p {
 		for n, d := range q {
-			mn := joinMonomials(m, n)
-			t := new(big.Rat).Mul(c, d)
-			if old, ok := prod[mn]; ok {
-				t.Add(t, old)
-			}
-			if t.Sign() == 0 {
-				delete(prod, mn)
-			} else {
-				prod[mn] = t
-			}
+			prod.addTerm(joinMonomials(m, n), new(big.Rat).Mul(c, d))
 		}
 	}
 	return prod
