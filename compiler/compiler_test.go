@@ -81,6 +81,7 @@ var others = map[string]string{
 	"mla":          "model.dim=12",
 	"gqa":          "model.attn=gqa(heads = 4, kv_heads = 2, head = 6)",
 	"direct":       "model.attn=mla(heads = 2, nope = 6, rope = 4, v = 5, q_rank = none, kv_rank = 6, norm = norm)",
+	"best group":   `model.gate=router(experts = 6, top_k = 2, groups = 3, kept = 2, score = "softmax", norm_topk = false, scale = 16, group_top = 1)`,
 	"softmax":      `model.gate=router(experts = 6, top_k = 3, score = "softmax", norm_topk = false)`,
 	"tied":         "model.tied=true",
 	"differential": `model.attn=differential(heads = 2)`,

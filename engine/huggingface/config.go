@@ -251,11 +251,11 @@ func (c *Config) expertFaults(addf func(string, ...any), atLeast func(int, strin
 		addf("topk_group is %d, must be 1 to n_group (%d)", kept, groups)
 	case k <= experts && k > kept*(experts/groups):
 		addf("num_experts_per_tok is %d, and the %d groups that stay hold %d experts", k, kept, kept*(experts/groups))
-	case groups > 1 && experts/groups < 2:
+	case groups > 1 && experts/groups < c.groupTop():
 		addf("n_group is %d: a group is judged by its two best experts, and has one", groups)
 	}
-	if !slices.Contains([]string{"noaux_tc", "greedy"}, c.TopKMethod) {
-		addf("topk_method %q: forge knows noaux_tc and greedy", c.TopKMethod)
+	if !slices.Contains([]string{"noaux_tc", "greedy", limited}, c.TopKMethod) {
+		addf("topk_method %q: forge knows noaux_tc, greedy and %s", c.TopKMethod, limited)
 	}
 	if !slices.Contains([]string{"sigmoid", "softmax"}, c.ScoringFunc) {
 		addf("scoring_func %q: forge knows sigmoid and softmax", c.ScoringFunc)
@@ -285,10 +285,24 @@ func (c *Config) dense() int {
 // mtpSparse reports whether the layers of multi-token prediction, which are numbered after the main model's, have experts.
 func (c *Config) mtpSparse() bool { return c.sparse() && c.FirstKDense <= c.NumHiddenLayers }
 
+// limited is DeepSeek-V2's way to pick: from the groups whose best expert scores highest.
+const limited = "group_limited_greedy"
+
+// biased reports whether routers have a bias for the selection: DeepSeek-V3's have, DeepSeek-V2's don't.
+func (c *Config) biased() bool { return c.TopKMethod == "noaux_tc" }
+
+// groupTop is how many of its best experts a group is judged by.
+func (c *Config) groupTop() int {
+	if c.TopKMethod == limited {
+		return 1
+	}
+	return 2
+}
+
 // scale is what the weights of the picked experts are multiplied with. The code published with DeepSeek-V2 leaves the factor out
 // where it normalises the weights.
 func (c *Config) scale() float64 {
-	if c.RoutedScaling == nil || c.TopKMethod == "greedy" && *c.NormTopK {
+	if c.RoutedScaling == nil || !c.biased() && *c.NormTopK {
 		return 1
 	}
 	return *c.RoutedScaling

@@ -41,38 +41,44 @@ func recipeOf(t *testing.T, c *Config) *check.Recipe {
 	return r
 }
 
+const yarn = `"rope_scaling": {"type": "yarn", "factor": 40, "original_max_position_embeddings": 4096, "beta_fast": 32, "beta_slow": 1,
+	"mscale": 0.707, "mscale_all_dim": 1.0}`
+
+// variants are configurations of the family: keys put in the base's place, and what of the recipe's text follows.
+var variants = []struct{ name, changes, has, lacks string }{
+	{"as it is", ``, `q_rank = 24|dense if i < first_dense else sparse|experts = 8, top_k = 2, groups = 1, kept = 1|score = "sigmoid"|norm_topk = true|scale = 2.5|shared = swiglu(24)|rotary(theta = 10000)|mtp_depth = 1|eps = 1e-6`, "tied|yarn"},
+	{"q_lora_rank null", `"q_lora_rank": null`, "q_rank = none", ""},
+	{"q_lora_rank 0", `"q_lora_rank": 0`, "q_rank = none", ""},
+	{"groups", `"n_group": 4, "topk_group": 2`, "groups = 4, kept = 2", ""},
+	{"groups null", `"n_group": null, "topk_group": null`, "groups = 1, kept = 1", ""},
+	{"no experts", `"n_routed_experts": null, "moe_intermediate_size": null, "n_shared_experts": null`, "layer(attn, dense, norm = norm) for i|mtp(layer(attn, dense", "router|sparse"},
+	{"V2-Lite", `"model_type": "deepseek_v2", "topk_method": "greedy", "scoring_func": "softmax", "norm_topk_prob": false, "routed_scaling_factor": 1.0, "n_shared_experts": 2`,
+		`score = "softmax", norm_topk = false, scale = 1, bias = 0|shared = swiglu(48)`, ""},
+	{"V2 normalises or scales", `"model_type": "deepseek_v2", "topk_method": "greedy", "scoring_func": "softmax", "routed_scaling_factor": 16.0`,
+		"norm_topk = true, scale = 1,", ""},
+	{"V2", `"model_type": "deepseek_v2", "topk_method": "group_limited_greedy", "scoring_func": "softmax", "norm_topk_prob": false,
+		"routed_scaling_factor": 16.0, "n_group": 4, "topk_group": 2`, `groups = 4, kept = 2, score = "softmax", norm_topk = false, scale = 16, bias = 0|group_top = 1`, ""},
+	{"not normalised", `"norm_topk_prob": false`, "norm_topk = false, scale = 2.5", ""},
+	{"no shared experts", `"n_shared_experts": 0`, "shared = none", ""},
+	{"several shared experts", `"n_shared_experts": 3`, "shared = swiglu(72)", ""},
+	{"yarn", yarn, "yarn(theta = 10000, factor = 40, original = 4096, beta_fast = 32, beta_slow = 1, mscale = 0.707, mscale_all_dim = 1)", "rotary("},
+	{"yarn without mscale_all_dim", `"rope_scaling": {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 64}`,
+		"beta_fast = 32, beta_slow = 1, mscale = 1, mscale_all_dim = 0", ""},
+	{"rope_parameters", `"rope_parameters": {"rope_type": "default", "rope_theta": 50000}`, "rotary(theta = 50000)", "yarn"},
+	{"halves", `"rope_interleave": false`, `rotary(theta = 10000, pairs = "halves")`, ""},
+	{"several depths", `"num_nextn_predict_layers": 3`, "mtp_depth = 3", ""},
+	{"no depth", `"num_nextn_predict_layers": 0`, "", "mtp"},
+	{"no dense layer", `"first_k_dense_replace": 0, "intermediate_size": null`, "layer(attn, sparse, norm = norm) for i", "dense"},
+	{"dense layers only", `"first_k_dense_replace": 3`, "layer(attn, dense, norm = norm) for i|mtp(layer(attn, sparse", "first_dense"},
+	{"tied", `"tie_word_embeddings": true`, "tied = true", ""},
+	{"other eps", `"rms_norm_eps": 1e-05`, "eps = 1e-5", ""},
+	{"unknown keys", `"auto_map": {"a": 1}, "ep_size": 1, "aux_loss_alpha": 0.001, "some_future_key": [null]`, "q_rank = 24", ""},
+	{"fp8 in other blocks", `"quantization_config": {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [64, 32]}`, "scale_block = [64, 32]|weights = names", ""},
+}
+
 // TestKeys: what each key does to the model.
 func TestKeys(t *testing.T) {
-	const yarn = `"rope_scaling": {"type": "yarn", "factor": 40, "original_max_position_embeddings": 4096, "beta_fast": 32, "beta_slow": 1,
-		"mscale": 0.707, "mscale_all_dim": 1.0}`
-	for _, k := range []struct{ name, changes, has, lacks string }{
-		{"as it is", ``, `q_rank = 24|dense if i < first_dense else sparse|experts = 8, top_k = 2, groups = 1, kept = 1|score = "sigmoid"|norm_topk = true|scale = 2.5|shared = swiglu(24)|rotary(theta = 10000)|mtp_depth = 1|eps = 1e-6`, "tied|yarn"},
-		{"q_lora_rank null", `"q_lora_rank": null`, "q_rank = none", ""},
-		{"q_lora_rank 0", `"q_lora_rank": 0`, "q_rank = none", ""},
-		{"groups", `"n_group": 4, "topk_group": 2`, "groups = 4, kept = 2", ""},
-		{"groups null", `"n_group": null, "topk_group": null`, "groups = 1, kept = 1", ""},
-		{"no experts", `"n_routed_experts": null, "moe_intermediate_size": null, "n_shared_experts": null`, "layer(attn, dense, norm = norm) for i|mtp(layer(attn, dense", "router|sparse"},
-		{"V2-Lite", `"model_type": "deepseek_v2", "topk_method": "greedy", "scoring_func": "softmax", "norm_topk_prob": false, "routed_scaling_factor": 1.0, "n_shared_experts": 2`,
-			`score = "softmax", norm_topk = false, scale = 1, bias = 0|shared = swiglu(48)`, ""},
-		{"V2 normalises or scales", `"model_type": "deepseek_v2", "topk_method": "greedy", "scoring_func": "softmax", "routed_scaling_factor": 16.0`,
-			"norm_topk = true, scale = 1,", ""},
-		{"not normalised", `"norm_topk_prob": false`, "norm_topk = false, scale = 2.5", ""},
-		{"no shared experts", `"n_shared_experts": 0`, "shared = none", ""},
-		{"several shared experts", `"n_shared_experts": 3`, "shared = swiglu(72)", ""},
-		{"yarn", yarn, "yarn(theta = 10000, factor = 40, original = 4096, beta_fast = 32, beta_slow = 1, mscale = 0.707, mscale_all_dim = 1)", "rotary("},
-		{"yarn without mscale_all_dim", `"rope_scaling": {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 64}`,
-			"beta_fast = 32, beta_slow = 1, mscale = 1, mscale_all_dim = 0", ""},
-		{"rope_parameters", `"rope_parameters": {"rope_type": "default", "rope_theta": 50000}`, "rotary(theta = 50000)", "yarn"},
-		{"halves", `"rope_interleave": false`, `rotary(theta = 10000, pairs = "halves")`, ""},
-		{"several depths", `"num_nextn_predict_layers": 3`, "mtp_depth = 3", ""},
-		{"no depth", `"num_nextn_predict_layers": 0`, "", "mtp"},
-		{"no dense layer", `"first_k_dense_replace": 0, "intermediate_size": null`, "layer(attn, sparse, norm = norm) for i", "dense"},
-		{"dense layers only", `"first_k_dense_replace": 3`, "layer(attn, dense, norm = norm) for i|mtp(layer(attn, sparse", "first_dense"},
-		{"tied", `"tie_word_embeddings": true`, "tied = true", ""},
-		{"other eps", `"rms_norm_eps": 1e-05`, "eps = 1e-5", ""},
-		{"unknown keys", `"auto_map": {"a": 1}, "ep_size": 1, "aux_loss_alpha": 0.001, "some_future_key": [null]`, "q_rank = 24", ""},
-		{"fp8 in other blocks", `"quantization_config": {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [64, 32]}`, "scale_block = [64, 32]|weights = names", ""},
-	} {
+	for _, k := range variants {
 		t.Run(k.name, func(t *testing.T) {
 			c, faults := configOf(k.changes)
 			if len(faults) > 0 {
@@ -101,7 +107,7 @@ func TestFaultsOfConfig(t *testing.T) {
 		changes string
 		want    string // one key a fault
 	}{
-		{`"hidden_size": 0, "qk_rope_head_dim": 7, "topk_method": "group_limited_greedy", "attention_bias": true, "hidden_act": "gelu"`,
+		{`"hidden_size": 0, "qk_rope_head_dim": 7, "topk_method": "hash", "attention_bias": true, "hidden_act": "gelu"`,
 			"hidden_size qk_rope_head_dim topk_method attention_bias hidden_act"},
 		{`"num_experts_per_tok": 9`, "num_experts_per_tok"},
 		{`"n_group": 3, "topk_group": 1`, "n_group"},

@@ -56,11 +56,11 @@ type attention struct {
 }
 
 type routing struct {
-	experts, topK, groups, kept, width, shared int
-	score                                      string
-	norm                                       bool
-	scale                                      float64
-	biased                                     bool
+	experts, topK, groups, kept, groupTop, width, shared int
+	score                                                string
+	norm                                                 bool
+	scale                                                float64
+	biased                                               bool
 }
 
 func (d *description) addf(format string, args ...any) {
@@ -155,7 +155,7 @@ func (d *description) experts(path string, b *check.Built) {
 	score, _ := gate.Attrs["score"].(check.Text)
 	norm, _ := gate.Attrs["norm_topk"].(check.Bool)
 	r := &routing{
-		experts: whole(gate.Attrs["experts"]), topK: whole(gate.Attrs["top_k"]), groups: whole(gate.Attrs["groups"]), kept: whole(gate.Attrs["kept"]),
+		experts: whole(gate.Attrs["experts"]), topK: whole(gate.Attrs["top_k"]), groups: whole(gate.Attrs["groups"]), kept: whole(gate.Attrs["kept"]), groupTop: whole(gate.Attrs["group_top"]),
 		width: whole(expert.Attrs["hidden"]), score: string(score), norm: bool(norm), scale: float(gate.Attrs["scale"]), biased: !zero(gate.Attrs["bias"]),
 	}
 	if shared := built(b.Attrs["shared"]); shared != nil && d.is(path+".shared", shared, "swiglu") {
@@ -173,8 +173,13 @@ func (d *description) experts(path string, b *check.Built) {
 	c := d.c
 	c.RoutedExperts, c.ExpertsPerToken, c.Groups, c.TopKGroups, c.SharedExperts = &r.experts, &r.topK, &r.groups, &r.kept, &shared
 	c.MoEIntermediate, c.ScoringFunc, c.NormTopK, c.RoutedScaling, c.TopKMethod = r.width, r.score, &r.norm, &r.scale, "noaux_tc"
-	if r.score == "softmax" && !r.biased && r.groups == 1 && (!r.norm || r.scale == 1) {
+	if r.score == "softmax" && !r.biased && (r.groups == 1 || r.groupTop == 1) && (!r.norm || r.scale == 1) {
 		c.ModelType, c.TopKMethod = "deepseek_v2", "greedy"
+		if r.groups > 1 {
+			c.TopKMethod = limited
+		}
+	} else if r.groups > 1 && r.groupTop != 2 {
+		d.addf("%s.gate judges a group by its best %d experts: config.json of a router with a bias says 2", path, r.groupTop)
 	}
 }
 

@@ -247,6 +247,7 @@ func TestDescribe(t *testing.T) {
 	for _, changes := range []string{
 		``, `"q_lora_rank": null`, `"n_group": 4, "topk_group": 2`, `"n_routed_experts": null, "num_experts_per_tok": null, "n_shared_experts": null, "moe_intermediate_size": null`,
 		`"topk_method": "greedy", "scoring_func": "softmax", "norm_topk_prob": false, "routed_scaling_factor": 16.0, "n_shared_experts": 2`,
+		`"topk_method": "group_limited_greedy", "scoring_func": "softmax", "norm_topk_prob": false, "n_group": 4, "topk_group": 2`,
 		`"n_shared_experts": 0`, `"rope_interleave": false`, `"num_nextn_predict_layers": 3`, `"num_nextn_predict_layers": 0`,
 		`"first_k_dense_replace": 0, "intermediate_size": null`, `"tie_word_embeddings": true, "rms_norm_eps": 1e-05`,
 		`"rope_scaling": {"type": "yarn", "factor": 40, "original_max_position_embeddings": 4096, "beta_fast": 32, "beta_slow": 1, "mscale": 0.707, "mscale_all_dim": 1.0}`,
@@ -284,6 +285,7 @@ func TestDescribeRefuses(t *testing.T) {
 		{[]string{"model.attn=gqa(heads=4,head=32)"}, []string{"layers[0].attn is `gqa`, not `mla`", "mtp.layer.attn is `gqa`"}},
 		{[]string{"model.sparse.shared=swiglu(100)"}, []string{"shared is 100 wide"}},
 		{[]string{"model.mtp.norm=rms_norm(eps=1e-3)"}, []string{"mtp.norm has eps = 0.001"}},
+		{[]string{"model.gate.group_top=1"}, []string{"layers[1].ffn.gate judges a group by its best 1 experts"}},
 	} {
 		r, found := check.Load(Overlay{}, "tiny", k.sets)
 		if found.HasErrors() {
@@ -295,6 +297,66 @@ func TestDescribeRefuses(t *testing.T) {
 				t.Errorf("%v: error %v, want %q", k.sets, err, want)
 			}
 		}
+	}
+}
+
+// TestEveryVariantIsImported: for each configuration of the family, weights under the names that its table gives are a whole checkpoint,
+// in which every weight is found again.
+func TestEveryVariantIsImported(t *testing.T) {
+	for _, k := range variants {
+		t.Run(k.name, func(t *testing.T) {
+			c, faults := configOf(k.changes)
+			if len(faults) > 0 {
+				t.Fatal(faults)
+			}
+			r := recipeOf(t, c)
+			path, dir := filepath.Join(t.TempDir(), "model.safetensors"), filepath.Join(t.TempDir(), "out")
+			value := func(name string, i int) float32 { return float32(len(name)) + float32(i%97)/128 }
+			var out bytes.Buffer
+			if err := weights.Write(&out, weights.Of(r.Model, true), nil, func(name string, dst []float32) error {
+				for i := range dst {
+					dst[i] = value(name, i)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, out.Bytes(), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			f, err := weights.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if err := (&Model{Model: r.Model, Names: r.Names, File: f, Context: 128}).Export(t.Context(), dir, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			// The configuration as it was published, not as the export describes it.
+			text := []byte("{" + base + ", " + strings.TrimSuffix(strings.TrimSpace(k.changes+" "), ",") + "}")
+			if k.changes == "" {
+				text = []byte("{" + base + "}")
+			}
+			if err := os.WriteFile(filepath.Join(dir, ConfigFile), text, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			in := opened(t, dir)
+			for _, w := range r.Model.Weights() {
+				got := make([]float32, w.Entries())
+				if err := in.Weights.Read(w.Path, got); err != nil {
+					t.Fatal(err)
+				}
+				for i, v := range got {
+					want := value(w.Path, i)
+					if w.State && !c.biased() {
+						want = 0
+					}
+					if v != want {
+						t.Fatalf("%s[%d] is %g, want %g", w.Path, i, v, want)
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -44,8 +44,8 @@ func (m *Model) Export(ctx context.Context, dir string, o Options) error {
 	var files []file
 	var size int64
 	for _, t := range m.Names.Tensors {
-		if t.Copy || c.TopKMethod == "greedy" && layout.Place(t).State {
-			continue // a greedy router has no bias, and its state stays 0
+		if t.Copy || !c.biased() && layout.Place(t).State {
+			continue // DeepSeek-V2's routers have no bias, and the state stays 0
 		}
 		from.tensors[t.File] = t
 		list := as(weights.Entry{Name: t.File, Shape: layout.FileShape(t)}, o.Dtype, layout.Place(t).State, m.Names)

@@ -35,6 +35,16 @@ func Is(dir string) bool {
 // sets, and compares the files with it, the tokenizer's too. Errors are a *weights.Faults, everything that is wrong with the folder, or a
 // diag.List of the recipe.
 func Open(dir string, files check.Files, sets []string) (*Checkpoint, error) {
+	return open(dir, files, sets, false)
+}
+
+// OpenToUse is Open for a model that is used without multi-token prediction: the copies of its tables that some checkpoints hold are
+// not compared with them, so that nothing but headers is read.
+func OpenToUse(dir string, files check.Files, sets []string) (*Checkpoint, error) {
+	return open(dir, files, sets, true)
+}
+
+func open(dir string, files check.Files, sets []string, headersOnly bool) (*Checkpoint, error) {
 	c := &Checkpoint{Dir: dir}
 	var err error
 	if c.Config, err = ReadConfig(filepath.Join(dir, ConfigFile)); err != nil {
@@ -57,7 +67,9 @@ func Open(dir string, files check.Files, sets []string) (*Checkpoint, error) {
 	if checked.Names == nil {
 		return nil, fmt.Errorf("%s has no table of names: write `use \"deepseek_hf\" as hf`, and in the recipe `weights = hf.huggingface`", recipe)
 	}
-	c.Weights, err = weights.OpenNamed(dir, checked.Model, checked.Names, c.Config.Reading())
+	reading := c.Config.Reading()
+	reading.HeadersOnly = headersOnly
+	c.Weights, err = weights.OpenNamed(dir, checked.Model, checked.Names, reading)
 	var ofWeights *weights.Faults
 	if errors.As(err, &ofWeights) {
 		ofWeights.List = append(ofWeights.List, faults.List...)
@@ -91,7 +103,7 @@ func (c *Checkpoint) Close() error { return c.Weights.Close() }
 
 // Reading says how files of this configuration may differ from a table of names.
 func (c *Config) Reading() weights.Reading {
-	return weights.Reading{FreshStates: c.TopKMethod == "greedy"}
+	return weights.Reading{FreshStates: !c.biased()}
 }
 
 // Verify compares a folder with a recipe from the headers of its files alone: no weights are read. The error, a *weights.Faults, lists

@@ -132,12 +132,16 @@ func (c *Config) Model(name string, t Training) string {
 func (c *Config) experts(line func(string, ...any), t Training) {
 	line("let expert = swiglu(%d)", c.MoEIntermediate)
 	rate := t.BiasRate
-	if c.TopKMethod == "greedy" {
+	groupTop := ""
+	if !c.biased() {
 		rate = 0
 	}
-	line("let gate = router(experts = %d, top_k = %d, groups = %d, kept = %d, score = %q, norm_topk = %v, scale = %s, bias = %s, aux = %s)",
+	if n := c.groupTop(); n != 2 {
+		groupTop = fmt.Sprintf(", group_top = %d", n)
+	}
+	line("let gate = router(experts = %d, top_k = %d, groups = %d, kept = %d, score = %q, norm_topk = %v, scale = %s, bias = %s, aux = %s%s)",
 		*c.RoutedExperts, *c.ExpertsPerToken, orOne(c.Groups), orOne(c.TopKGroups), c.ScoringFunc, *c.NormTopK, number(c.scale()), number(rate),
-		number(t.Balance))
+		number(t.Balance), groupTop)
 	shared := "none"
 	if n := orZero(c.SharedExperts); n > 0 {
 		shared = fmt.Sprintf("swiglu(%d)", n*c.MoEIntermediate)
