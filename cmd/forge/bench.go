@@ -140,7 +140,7 @@ func (a *app) openModel(name string, o *bench.Options) (*check.Recipe, error) {
 		return a.loadRecipe(name)
 	}
 	if huggingface.Is(name) {
-		checkpoint, err := openPublished(name)
+		checkpoint, err := openFolder(name, huggingface.OpenToUse)
 		if err != nil {
 			return nil, err
 		}

@@ -92,12 +92,16 @@ func runImport(ctx context.Context, a *app, o importOptions) error {
 
 // openPublished opens a folder with config.json and safetensors.
 func openPublished(dir string) (*huggingface.Checkpoint, error) {
+	return openFolder(dir, huggingface.Open)
+}
+
+func openFolder(dir string, open func(string, check.Files, []string) (*huggingface.Checkpoint, error)) (*huggingface.Checkpoint, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, err
 	} else if !info.IsDir() {
 		return nil, fmt.Errorf("%s is a file; name the folder with config.json and the safetensors", dir)
 	}
-	return huggingface.Open(dir, systemFiles{}, nil)
+	return open(dir, systemFiles{}, nil)
 }
 
 // checkDtype refuses types that weights can't be written as.
@@ -118,7 +122,7 @@ func (a *app) writePublished(dir string, export func(huggingface.Options) error)
 // usePublished loads a published checkpoint on the device of the command line, or the recipe's. Its weights are kept as one of
 // weights.Keepings.
 func (a *app) usePublished(dir, keep string, need need) (t *trained, err error) {
-	checkpoint, err := openPublished(dir)
+	checkpoint, err := openFolder(dir, huggingface.OpenToUse)
 	if err != nil {
 		return nil, err
 	}

@@ -176,26 +176,25 @@ func QuantizeRowsInt8(bytes []uint8, scales []uint16, values []float32, cols int
 
 // quantizeBlock fills the bytes of one block and returns its scale, a float16.
 func quantizeBlock(bytes []uint8, values []float32) (scale uint16) {
-	largest := float32(0)
+	// Magnitudes are in the order of their bits, NaNs above all.
+	bits := uint32(0)
 	for _, v := range values {
-		if v != v {
-			largest = v
-			break
-		}
-		largest = max(largest, max(v, -v))
+		bits = max(bits, math.Float32bits(v)&^(1<<31))
 	}
-	scale = ToFloat16(largest / 127)
+	scale = ToFloat16(math.Float32frombits(bits) / 127)
 	// The values are divided by the scale as it was stored.
 	s := FromFloat16(scale)
 	inverse := float32(0)
 	if s > 0 && !math.IsInf(float64(s), 0) {
 		inverse = 1 / s
 	}
+	if inverse == 0 {
+		clear(bytes)
+		return scale
+	}
+	const whole = 0x1.8p23 // a sum with it keeps whole numbers only, rounded to the nearest, ties to even
 	for i, v := range values {
-		q := 0.0
-		if inverse != 0 {
-			q = math.RoundToEven(float64(v * inverse))
-		}
+		q := int32(float32(float32(v*inverse)+whole) - whole)
 		bytes[i] = uint8(int8(min(max(q, -127), 127)))
 	}
 	return scale
