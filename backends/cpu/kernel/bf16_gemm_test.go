@@ -194,17 +194,47 @@ func TestConvertBFloat16(t *testing.T) {
 }
 
 func BenchmarkGemmBF16(b *testing.B) {
-	for _, size := range []int{512, 1024} {
+	for _, size := range [][3]int{{512, 512, 512}, {1024, 1024, 1024}, {2048, 256, 128}, {2048, 256, 1024}, {48, 448, 1024}} {
+		for _, stored := range []bool{true, false} {
+			for threads := 1; threads <= runtime.GOMAXPROCS(0); threads *= 2 {
+				m, n, k := size[0], size[1], size[2]
+				b.Run(fmt.Sprintf("%dx%dx%d/stored=%v/threads=%d", m, n, k, stored, threads), func(b *testing.B) {
+					p := newPool(b, threads)
+					x, y := mixed(testMatrix(1, "rows", m, k), stored), mixed(testMatrix(2, "columns", k, n), stored)
+					z := testMatrix(3, "rows", m, n)
+					for b.Loop() {
+						GemmBF16(p, x, y, false, z)
+					}
+					b.ReportMetric(2*float64(m*n*k)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkExperts is a layer of 64 experts, each with some rows, forward.
+func BenchmarkExperts(b *testing.B) {
+	const experts, inputs, outputs = 64, 512, 128
+	for _, rows := range []int{48, 192} {
+		var plain []Product
+		var narrow []MixedProduct
+		for e := range uint64(experts) {
+			x, w, y := testMatrix(3*e, "rows", rows, inputs), testMatrix(3*e+1, "rows", inputs, outputs), testMatrix(3*e+2, "rows", rows, outputs)
+			plain = append(plain, Product{1, x, w, 0, y})
+			narrow = append(narrow, MixedProduct{x.Mixed(), w.Mixed(), false, y.Mixed()})
+		}
 		for threads := 1; threads <= runtime.GOMAXPROCS(0); threads *= 2 {
-			b.Run(fmt.Sprintf("%d/threads=%d", size, threads), func(b *testing.B) {
-				p := newPool(b, threads)
-				x, y := mixed(testMatrix(1, "rows", size, size), true), mixed(testMatrix(2, "columns", size, size), true)
-				z := testMatrix(3, "rows", size, size)
-				for b.Loop() {
-					GemmBF16(p, x, y, false, z)
-				}
-				b.ReportMetric(2*float64(size*size*size)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
-			})
+			p := newPool(b, threads)
+			for name, run := range map[string]func(){
+				"float32": func() { GemmGroups(p, plain) }, "bfloat16": func() { GemmGroupsBF16(p, narrow) },
+			} {
+				b.Run(fmt.Sprintf("%s/rows=%d/threads=%d", name, rows, threads), func(b *testing.B) {
+					for b.Loop() {
+						run()
+					}
+					b.ReportMetric(2*float64(experts*rows*inputs*outputs)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+				})
+			}
 		}
 	}
 }

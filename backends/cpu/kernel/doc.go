@@ -12,8 +12,8 @@
 // # Instruction sets
 //
 // Every kernel has a portable Go path and, on amd64, paths written by
-// tools/avo: AVX2 with FMA, and AVX-512, which adds the dot products of
-// bfloat16 (BF16) and int8 (VNNI) where the processor has them. The path is
+// tools/avo: AVX2 with FMA, and AVX-512, with the dot products of bfloat16
+// (BF16) where the processor has them. The path is
 // chosen once, at program start, and can be forced by the environment variable
 // FORGE_CPU=portable|avx2|avx512 or by [SetLevel]. The innermost loops of a
 // level are a table of functions (routines); a new level is a new table.

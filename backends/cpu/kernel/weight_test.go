@@ -376,3 +376,19 @@ func BenchmarkMulWeights(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkGemmWeights(b *testing.B) {
+	const rows, outputs, inputs = 512, 1024, 1024
+	for _, format := range []Format{Float32, BFloat16, Float8, Int8} {
+		for threads := 1; threads <= runtime.GOMAXPROCS(0); threads *= 2 {
+			b.Run(fmt.Sprintf("%v/threads=%d", format, threads), func(b *testing.B) {
+				p := newPool(b, threads)
+				products := []WeightProduct{{X: testMatrix(2, "rows", rows, inputs), W: testWeight(1, format, outputs, inputs, false), Y: testMatrix(3, "rows", rows, outputs)}}
+				for b.Loop() {
+					GemmWeights(p, products)
+				}
+				b.ReportMetric(2*float64(rows*outputs*inputs)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+			})
+		}
+	}
+}
