@@ -111,7 +111,32 @@ recipe imported {
 
 // Run computes and judges everything that dir expects.
 func Run(dir string, backend backends.Backend) (*Report, error) {
+	r, err := open(dir, backend)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	for _, part := range []func() error{r.probe, r.greedy, r.train} {
+		if err := part(); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range r.expected.Names() {
+		if !r.report.has(name) && !given[name] {
+			r.report.add(name, math.Inf(1), 0)
+		}
+	}
+	return r.report, nil
+}
+
+// open reads the expectation and the checkpoint of a folder.
+func open(dir string, backend backends.Backend) (_ *run, err error) {
 	r := &run{backend: backend, report: newReport()}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
 	text, err := os.ReadFile(filepath.Join(dir, "expected.json"))
 	if err != nil {
 		return nil, err
@@ -122,7 +147,6 @@ func Run(dir string, backend backends.Backend) (*Report, error) {
 	if r.expected, err = weights.Open(filepath.Join(dir, "expected.safetensors")); err != nil {
 		return nil, err
 	}
-	defer r.expected.Close()
 	if r.config, err = huggingface.ReadConfig(filepath.Join(dir, "config.json")); err != nil {
 		return nil, err
 	}
@@ -140,7 +164,6 @@ func Run(dir string, backend backends.Backend) (*Report, error) {
 	if r.file, err = weights.OpenNamed(dir, r.model, r.recipe.Names, weights.Reading{}); err != nil {
 		return nil, err
 	}
-	defer r.file.Close()
 	r.start = map[string][]float32{}
 	for _, w := range r.model.Weights() {
 		values := make([]float32, w.Entries())
@@ -149,17 +172,17 @@ func Run(dir string, backend backends.Backend) (*Report, error) {
 		}
 		r.start[w.Path] = values
 	}
-	for _, part := range []func() error{r.probe, r.greedy, r.train} {
-		if err := part(); err != nil {
-			return nil, err
-		}
+	return r, nil
+}
+
+// close closes the files that were opened.
+func (r *run) close() {
+	if r.expected != nil {
+		r.expected.Close()
 	}
-	for _, name := range r.expected.Names() {
-		if !r.report.has(name) && !given[name] {
-			r.report.add(name, math.Inf(1), 0)
-		}
+	if r.file != nil {
+		r.file.Close()
 	}
-	return r.report, nil
 }
 
 // given are the tensors of an expectation that go in, and those that stand for a number judged elsewhere.
@@ -342,10 +365,23 @@ func (r *run) greedy() error {
 			return fmt.Errorf("the greedy prompt holds %d, which is no token of a vocabulary of %d", t, r.config.VocabSize)
 		}
 	}
-	capacity := len(prompt) + len(r.want.Greedy.Tokens)
+	tokens, logits, err := r.generate(prompt, len(r.want.Greedy.Tokens), len(prompt)+len(r.want.Greedy.Tokens), false)
+	if err != nil {
+		return err
+	}
+	r.report.Numbers.Greedy = &greedy{prompt, tokens}
+	r.report.exact("greedy.tokens", widen(r.want.Greedy.Tokens), widen(tokens))
+	if _, err := r.keep("greedy.tokens", widen(tokens)); err != nil {
+		return err
+	}
+	return r.compare("greedy.logits", logits, 2e-4)
+}
+
+// generate makes n tokens, each the likeliest, with caches of the given capacity, and gives the logits that each was chosen by.
+func (r *run) generate(prompt []int32, n, capacity int, plain bool) (tokens []int32, logits []float32, err error) {
 	var store backends.Store
 	program := func(rows int) (backends.Program, error) {
-		g, err := compiler.Generate(r.model, compiler.Options{Batch: 1, Seq: rows}, capacity)
+		g, err := compiler.Generate(r.model, compiler.Options{Batch: 1, Seq: rows, NoRewrite: plain}, capacity)
 		if err != nil {
 			return nil, err
 		}
@@ -358,26 +394,24 @@ func (r *run) greedy() error {
 	}
 	prefill, err := program(len(prompt))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	defer prefill.Close()
 	decode, err := program(1)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	defer decode.Close()
-	var tokens []int32
-	var logits []float32
 	next, at, p := prompt, 0, prefill
-	for range r.want.Greedy.Tokens {
+	for range n {
 		for _, err := range []error{p.SetInts("tokens", next), p.SetInts("position", []int32{int32(at)}), p.SetInts("row", []int32{int32(len(next) - 1)}), p.RunAll()} {
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
 		}
 		row, err := p.Output("logits")
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		logits = append(logits, row...)
 		best := 0
@@ -390,12 +424,7 @@ func (r *run) greedy() error {
 		at += len(next)
 		next, p = tokens[len(tokens)-1:], decode
 	}
-	r.report.Numbers.Greedy = &greedy{prompt, tokens}
-	r.report.exact("greedy.tokens", widen(r.want.Greedy.Tokens), widen(tokens))
-	if _, err := r.keep("greedy.tokens", widen(tokens)); err != nil {
-		return err
-	}
-	return r.compare("greedy.logits", logits, 2e-4)
+	return tokens, logits, nil
 }
 
 func widen(v []int32) []float32 {
