@@ -75,6 +75,17 @@ func (o *benchOptions) check(cmd *cobra.Command) error {
 			return usagef("--%s wants at most %d, not %d", name, most, value)
 		}
 	}
+	some := o.measure.Train || o.measure.Prefill || o.measure.Decode
+	if some && !o.measure.Train {
+		for _, name := range []string{"batch", "seq"} {
+			if cmd.Flags().Changed(name) {
+				return usagef("--%s is of training steps, which are not measured without --train; decoding is measured with 1 sequence and with 8", name)
+			}
+		}
+	}
+	if o.measure.Train && !o.measure.Prefill && !o.measure.Decode && cmd.Flags().Changed("prompt") {
+		return usagef("--prompt is of prefill and decoding, which are not measured with --train alone")
+	}
 	return checkSeconds(o.seconds)
 }
 
@@ -108,14 +119,22 @@ func runBench(ctx context.Context, a *app, o benchOptions, name string) error {
 	}
 	m.Duration = time.Duration(o.seconds * float64(time.Second))
 	m.Profile = m.Profile || o.trace != ""
+	var trace *os.File
+	if o.trace != "" {
+		// A name that can't be written to is told before the measurement, not after.
+		if trace, err = os.Create(o.trace); err != nil {
+			return err
+		}
+		defer trace.Close()
+	}
 	report, err := bench.Run(ctx, m)
 	if err != nil {
 		return err
 	}
 	report.Git = readVersion().Commit
-	if o.trace != "" {
-		if err := writeTrace(o.trace, report); err != nil {
-			return err
+	if trace != nil {
+		if err := errors.Join(report.WriteTrace(trace), trace.Close()); err != nil {
+			return fmt.Errorf("%s: %w", o.trace, err)
 		}
 	}
 	if a.json {
@@ -161,14 +180,6 @@ func (a *app) threadCount() int {
 		return a.threads
 	}
 	return runtime.GOMAXPROCS(0)
-}
-
-func writeTrace(path string, report *bench.Report) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(report.WriteTrace(file), file.Close())
 }
 
 func (a *app) printReport(r *bench.Report, backend backends.Backend) {

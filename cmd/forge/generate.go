@@ -166,6 +166,9 @@ func (a *app) finishGeneration(r *generate.Result) error {
 	if !strings.HasSuffix(r.Text, "\n") {
 		a.printf("\n")
 	}
+	if err := a.stdout.Flush(); err != nil {
+		return err
+	}
 	a.notef("%s of prompt at %.0f a second; %s made at %.0f a second; ended by %s\n",
 		countOf(r.PromptTokens, "token", "tokens"), perSecond(r.PromptTokens-r.Reused, r.Prefill),
 		countOf(len(r.Tokens), "token", "tokens"), perSecond(len(r.Tokens), r.Decode), r.Finish)

@@ -122,16 +122,44 @@ func (b *bench) decodeMany() error {
 	return b.decode(decodeBatch, context, context+decodeTokens)
 }
 
-// decode measures the tokens made one after the other, from a full prompt on and over again. The prompt is read by the same
-// program, token by token.
+// promptRows is how many tokens of a prompt are read at once before decoding is measured.
+const promptRows = 64
+
+// read fills the caches with a prompt, as far as that goes in runs of equal length, and gives how far.
+func (b *bench) read(batch, context, capacity int, next []int32) (cached int, err error) {
+	if context < promptRows {
+		return 0, nil
+	}
+	g, err := b.generation(batch, promptRows, capacity)
+	if err != nil {
+		return 0, err
+	}
+	defer g.Close()
+	tokens := b.tokens(batch * promptRows)
+	for ; cached+promptRows <= context; cached += promptRows {
+		if err := b.ctx.Err(); err != nil {
+			return 0, err
+		}
+		if err := g.run(tokens, cached, next); err != nil {
+			return 0, err
+		}
+	}
+	return cached, nil
+}
+
+// decode measures the tokens made one after the other, from a full prompt on and over again.
 func (b *bench) decode(batch, context, capacity int) error {
+	tokens := b.tokens(batch)
+	cached, err := b.read(batch, context, capacity, tokens)
+	if err != nil {
+		return err
+	}
 	g, err := b.generation(batch, 1, capacity)
 	if err != nil {
 		return err
 	}
 	defer g.Close()
-	tokens := b.tokens(batch)
-	for at := range context {
+	for at := cached; at < context; at++ {
 		if err := b.ctx.Err(); err != nil {
 			return err
 		}

@@ -24,6 +24,9 @@ func (b *bench) train() error {
 	if seq == 0 {
 		seq = stage.Seq
 	}
+	if depth := stage.Model.MTPDepth; seq <= depth {
+		return fmt.Errorf("sequences of %d are too short to predict %d more: --seq wants at least %d, or the model no `mtp`", seq, depth, depth+1)
+	}
 	b.renew()
 	var training *compiler.Training
 	program, err := b.compile(func() ([]compiler.Stored, backends.Program, error) {

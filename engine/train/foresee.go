@@ -55,8 +55,17 @@ func (t *trainer) work(i int, stage *check.Stage) (*memory.Work, error) {
 	return &memory.Work{
 		What: fmt.Sprintf("training `%s`", stage.Name), Backend: t.Backend, Store: t.store, Graph: training.Graph, Storage: training.Storage,
 		Beside: beside, BesideWhat: "evaluation", Batch: batch, Seq: stage.Seq, SetBatch: set("batch"), SetSeq: set("seq"),
-		Cures: []string{"a smaller model: `dim`, layers, experts, `vocab`"},
+		Cures: cures(t.Recipe),
 	}, nil
+}
+
+// cures are what else makes a step need less.
+func cures(r *check.Recipe) []string {
+	smaller := "a smaller model: `dim`, layers, experts, `vocab`"
+	if len(compiler.Recomputed(r)) > 0 {
+		return []string{smaller}
+	}
+	return []string{"values computed again instead of kept: `plan p { devices = 1  recompute = [\"**.ffn\"] }` and `run.plan = p`", smaller}
 }
 
 // beside is what evaluations and samples hold while a stage trains; their weights are those of the training.
