@@ -3,7 +3,6 @@ package kernel
 import (
 	"fmt"
 	"math"
-	"sort"
 	"unsafe"
 )
 
@@ -66,81 +65,6 @@ type weightDotRoutine struct {
 type weightStripRoutine struct {
 	rows, cols int
 	run        func(k int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int, ahead int)
-}
-
-// weightTask is one parallel region of products with weights.
-type weightTask struct {
-	pool     *Pool
-	routines *routines
-	products []WeightProduct
-	cuts     []weightCut
-}
-
-// weightCut is how many parts the outputs of a product are cut into, and how
-// many parts the products before it have.
-type weightCut struct{ parts, before int }
-
-const (
-	weightGrain = 16       // outputs that are not cut apart
-	byInputRun  = 128      // the same by inputs, so that each input's are read in a run
-	weightPart  = 24 << 10 // the least bytes of weights worth a part: a microsecond
-)
-
-// MulWeights computes products with weights, each of any shape, as one parallel
-// region: one product, or those of the experts that a token has picked. The
-// destinations must not overlap.
-func MulWeights(p *Pool, products []WeightProduct) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	total := 0
-	for i := range products {
-		products[i].check()
-		total += products[i].W.Size()
-	}
-	t := &p.weight
-	t.pool, t.routines, t.products, t.cuts = p, active.Load(), products, t.cuts[:0]
-	parts := 0
-	for i := range products {
-		w := &products[i].W
-		wanted := 0
-		if w.Outputs > 0 && products[i].X.Rows > 0 {
-			wanted = 1
-			if p.Cuts() > 1 {
-				size := w.Size()
-				wanted = max(1, min(size/weightPart, 1+2*p.Cuts()*size/(total+1), scalesOf(w.Outputs, w.grain())))
-			}
-		}
-		t.cuts = append(t.cuts, weightCut{wanted, parts})
-		parts += wanted
-	}
-	p.run(parts, t)
-	t.products = nil
-}
-
-// grain is how many outputs are not cut apart.
-func (w *Weight) grain() int {
-	if w.ByInput {
-		return byInputRun
-	}
-	return weightGrain
-}
-
-// Do computes some outputs of one product.
-func (t *weightTask) Do(part, worker int) {
-	i := sort.Search(len(t.cuts), func(i int) bool { return t.cuts[i].before > part }) - 1
-	c := t.cuts[i]
-	q := &t.products[i]
-	from := cutAt(q.W.Outputs, c.parts, part-c.before, q.W.grain())
-	to := cutAt(q.W.Outputs, c.parts, part-c.before+1, q.W.grain())
-	if from == to {
-		return
-	}
-	if !q.Accumulate {
-		for r := range q.Y.Rows {
-			clear(q.Y.Data[r*q.Y.RowStride+from : r*q.Y.RowStride+to])
-		}
-	}
-	t.add(q, from, to, &t.pool.lanes[worker])
 }
 
 // add adds outputs [from, to) of a product to Y.
