@@ -145,6 +145,37 @@ func TestGemmIsDeterministic(t *testing.T) {
 	})
 }
 
+// TestGemmPacksAgain: what workers keep of B between the parts of a call is not
+// used in the next one, and who computes which part changes nothing.
+func TestGemmPacksAgain(t *testing.T) {
+	onLevels(t, func(t *testing.T) {
+		p := newPool(t, 3)
+		a, b := testMatrix(1, "padded rows", 500, 900), testMatrix(2, "columns", 900, 390)
+		for round := range 3 {
+			for i := range b.Data {
+				b.Data[i] = float32((i*(7+round))%17) / 16
+			}
+			c, again := testMatrix(3, "rows", 500, 390), testMatrix(3, "rows", 500, 390)
+			Gemm(p, 1, a, b, 0, c)
+			Gemm(p, 1, a, b, 0, again)
+			for i, v := range c.Data {
+				if v != again.Data[i] {
+					t.Fatalf("round %d: value %d is %g, was %g", round, i, again.Data[i], v)
+				}
+			}
+			for _, at := range [][2]int{{0, 0}, {250, 200}, {499, 389}} {
+				want := 0.0
+				for k := range a.Cols {
+					want += float64(*a.at(at[0], k)) * float64(*b.at(k, at[1]))
+				}
+				if got := *c.at(at[0], at[1]); !closeTo(got, want, 1e-4) {
+					t.Errorf("round %d: element %v is %g, want %g", round, at, got, want)
+				}
+			}
+		}
+	})
+}
+
 func TestGemmBatch(t *testing.T) {
 	onLevels(t, func(t *testing.T) {
 		for _, size := range [][3]int{{1, 9, 33}, {7, 5, 3}, {40, 33, 20}, {130, 140, 70}} {
