@@ -253,9 +253,14 @@ func (t *attentionGradTask) readQueries(s *gradTile, index int) {
 			continue
 		}
 		dout := s.douts[r*values : (r+1)*values]
-		t.out.readRow(s.out, start+r*t.out.Row, values)
 		t.dout.readRow(dout, dstart+r*t.dout.Row, values)
-		s.delta[r] = t.routines.vector.dot(&s.out[0], &dout[0], values)
+		out := s.out
+		if at := start + r*t.out.Row; t.out.Feature == 1 {
+			out = t.out.Data[at:]
+		} else {
+			t.out.readRow(out, at, values)
+		}
+		s.delta[r] = t.routines.vector.dot(&out[0], &dout[0], values)
 	}
 	queries, douts := RowMajor(s.queries, a.Queries, t.depth).Mixed(), RowMajor(s.douts, a.Queries, values).Mixed()
 	if t.kind != plainWords {

@@ -135,18 +135,25 @@ func (t *roundedAttentionTask) score(s *roundedTile, index, key, count int) {
 }
 
 // weigh turns the scores of row r into the weights of its softmax, as words, with
-// zeros where it sees nothing, and returns the logarithm of the sum of their
-// exponentials.
+// zeros where it sees nothing but other rows of its tile do, and returns the
+// logarithm of the sum of their exponentials.
 func (t *roundedAttentionTask) weigh(s *roundedTile, r int) float32 {
-	row := s.scores[r*s.stride : (r+1)*s.stride]
+	from := r / t.height * t.height
+	begin, end := t.seen(s, from, min(t.height, s.rows-from))
+	begin, end = max(begin, 0)&^(cacheLine-1), roundUp(max(end, 0), cacheLine)
+	if begin >= end {
+		return float32(math.Inf(-1))
+	}
+	row := s.scores[r*s.stride+begin : r*s.stride+end]
 	low, high := t.seen(s, r, 1)
+	low, high = low-begin, high-begin
 	lse := float32(math.Inf(-1))
 	if low < high {
 		seen := row[low:high]
 		if largest := t.routines.vector.maximum(&seen[0], len(seen)); !math.IsInf(float64(largest), -1) {
 			total := t.routines.expSum(seen, seen, largest)
 			t.routines.vector.scale(&seen[0], &seen[0], float32(1/total), len(seen))
-			lse = largest + float32(math.Log(total))
+			lse = largest + log32(float32(total))
 		} else {
 			clear(seen)
 		}
@@ -156,7 +163,7 @@ func (t *roundedAttentionTask) weigh(s *roundedTile, r int) float32 {
 		clear(row)
 	}
 	if t.kind == pairWords {
-		NarrowBFloat16(row)
+		ConvertBFloat16(BFloat16s(s.scores[r*s.stride : (r+1)*s.stride])[begin:end], row)
 	} else {
 		roundAll(row)
 	}

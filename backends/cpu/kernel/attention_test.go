@@ -20,6 +20,7 @@ type attentionCase struct {
 	offset        int
 	window        int
 	features      bool // features are not contiguous
+	rounded       bool
 }
 
 var attentionCases = []attentionCase{
@@ -80,7 +81,7 @@ func blank(t AttentionTensor) AttentionTensor {
 
 func (c *attentionCase) attention() *Attention {
 	a := &Attention{Counts: c.counts, Queries: c.queries, Keys: c.keys, ValueWidth: c.values, Scale: 0.7,
-		Causal: c.causal, Offset: c.offset, Window: c.window, V: c.tensor(3, "v", c.keys, c.values)}
+		Causal: c.causal, Offset: c.offset, Window: c.window, Rounded: c.rounded, V: c.tensor(3, "v", c.keys, c.values)}
 	for i, width := range c.widths {
 		kind := "k"
 		if i == 1 {
@@ -300,6 +301,8 @@ func BenchmarkAttention(b *testing.B) {
 		{name: "latent", counts: [4]int{1, 2, 1, 8}, sharing: [4]string{"", "", "", "r"}, queries: 1024, keys: 1024, widths: []int{32, 16}, values: 32, causal: true},
 		{name: "tiny_v3", counts: [4]int{1, 8, 1, 8}, sharing: [4]string{"", "", "", "r"}, queries: 256, keys: 256, widths: []int{32, 16}, values: 32, causal: true},
 		{name: "small_v3", counts: [4]int{1, 4, 1, 8}, sharing: [4]string{"", "", "", "r"}, queries: 512, keys: 512, widths: []int{64, 32}, values: 64, causal: true},
+		{name: "tiny_v3", rounded: true, counts: [4]int{1, 8, 1, 8}, sharing: [4]string{"", "", "", "r"}, queries: 256, keys: 256, widths: []int{32, 16}, values: 32, causal: true},
+		{name: "small_v3", rounded: true, counts: [4]int{1, 4, 1, 8}, sharing: [4]string{"", "", "", "r"}, queries: 512, keys: 512, widths: []int{64, 32}, values: 64, causal: true},
 		{name: "heads", counts: [4]int{1, 1, 1, 8}, queries: 2048, keys: 2048, widths: []int{64}, values: 64, causal: true},
 		{name: "short", counts: [4]int{1, 16, 1, 4}, queries: 128, keys: 128, widths: []int{32}, values: 32, causal: true},
 		{name: "wide", counts: [4]int{1, 1, 1, 2}, queries: 2048, keys: 2048, widths: []int{128, 64}, values: 128, causal: true},
@@ -316,6 +319,9 @@ func BenchmarkAttention(b *testing.B) {
 			scores += high - low
 		}
 		flops := 2 * float64(scores*a.outer())
+		if c.rounded {
+			c.name += " in bfloat16"
+		}
 		b.Run(c.name+"/forward", func(b *testing.B) {
 			for b.Loop() {
 				AttentionForward(p, a, out, lse)
