@@ -103,7 +103,7 @@ func (c *Checkpoint) Close() error { return c.Weights.Close() }
 
 // Reading says how files of this configuration may differ from a table of names.
 func (c *Config) Reading() weights.Reading {
-	return weights.Reading{FreshStates: c.TopKMethod == "greedy"}
+	return weights.Reading{FreshStates: !c.biased()}
 }
 
 // Verify compares a folder with a recipe from the headers of its files alone: no weights are read. The error, a *weights.Faults, lists
