@@ -38,9 +38,6 @@ type result struct {
 // limit is what others may use of a core while a command runs.
 const limit = 0.1
 
-// retries is how often a disturbed run is repeated.
-const retries = 2
-
 // alternate runs the commands in turn.
 func (s *setup) alternate(ctx context.Context, c *comparison, commands []command) (*result, error) {
 	r := &result{Name: c.name, Commands: commands, Disturbed: make([]int, len(commands)), figures: c.figures}
@@ -69,7 +66,7 @@ func (s *setup) alternate(ctx context.Context, c *comparison, commands []command
 // quietly gives the figures of the least disturbed of several runs.
 func (s *setup) quietly(ctx context.Context, c *command) (best map[string]float64, disturbed bool, err error) {
 	least := math.Inf(1)
-	for range 1 + retries {
+	for range 1 + s.retries {
 		waitForQuiet(ctx, s.patience)
 		figures, others, err := once(ctx, c)
 		if err != nil {

@@ -35,6 +35,7 @@ type setup struct {
 	python     string
 	checkpoint string
 	patience   time.Duration // longest wait for quiet
+	retries    int           // of a run that others disturbed
 	forge      string        // the program
 	peers      string        // folder of the peers' scripts
 }
@@ -66,6 +67,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&s.python, "python", "/usr/bin/python3", "the Python that has torch")
 	flags.StringVar(&s.checkpoint, "checkpoint", "", "a large published checkpoint, for `start`")
 	flags.DurationVar(&s.patience, "patience", time.Minute, "longest wait until others use less than a tenth of a core")
+	flags.IntVar(&s.retries, "retries", 2, "how often a run that others disturbed is repeated")
 	out := flags.String("json", "", "also write all values to a `FILE`")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -75,8 +77,8 @@ func run(ctx context.Context, args []string) error {
 		fmt.Print(list())
 		return nil
 	}
-	if s.rounds < 1 || s.threads < 1 {
-		return errors.New("-rounds and -threads want at least 1")
+	if s.rounds < 1 || s.threads < 1 || s.retries < 0 {
+		return errors.New("-rounds and -threads want at least 1, -retries at least 0")
 	}
 	chosen, err := choose(names)
 	if err != nil {
