@@ -161,7 +161,7 @@ func open(dir string, backend backends.Backend) (_ *run, err error) {
 	if err := r.load(dir); err != nil {
 		return nil, err
 	}
-	if r.file, err = weights.OpenNamed(dir, r.model, r.recipe.Names, weights.Reading{}); err != nil {
+	if r.file, err = weights.OpenNamed(dir, r.model, r.recipe.Names, r.config.Reading()); err != nil {
 		return nil, err
 	}
 	r.start = map[string][]float32{}
