@@ -222,6 +222,14 @@ func storedRules(t *testing.T, b backends.Backend) {
 	must(t, s.Put("w", good))
 	wants(t, s.Put("w", good), "w")
 	wants(t, s.Write("w", make([]float32, 24)), "w")
+	// Values that begin anywhere.
+	odd := piece
+	odd.Values = append([]byte{0}, piece.Values...)[1:]
+	must(t, s.Put("odd", backends.Stored{Type: floats(4, 6), Pieces: []backends.Piece{odd}}))
+	want, got := make([]float32, 24), make([]float32, 24)
+	must(t, s.Read("w", want))
+	must(t, s.Read("odd", got))
+	same(t, "odd", got, want)
 	for _, bad := range []backends.Stored{
 		{Type: floats(4, 6)},
 		{Type: floats(4, 7), Pieces: good.Pieces},

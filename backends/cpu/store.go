@@ -116,6 +116,9 @@ func newPiece(from *backends.Piece) (piece, bool) {
 	p := piece{rows: from.Rows, columns: from.Columns, blockScales: from.Scales, halfScales: from.HalfScales}
 	address := unsafe.Pointer(&from.Values[0])
 	n := from.Rows * from.Columns
+	if !littleEndian || uintptr(address)%uintptr(from.Format.Size()) != 0 {
+		return p, false
+	}
 	switch from.Format {
 	case backends.Float32:
 		p.format, p.float32s = kernel.Float32, unsafe.Slice((*float32)(address), n)
@@ -128,7 +131,7 @@ func newPiece(from *backends.Piece) (piece, bool) {
 	default:
 		return p, false
 	}
-	return p, littleEndian && uintptr(address)%uintptr(from.Format.Size()) == 0
+	return p, true
 }
 
 // littleEndian says that values in memory are as they are in files.
