@@ -31,7 +31,7 @@ func (r *routines) asWeight(l *lane, q Product) bool {
 	}
 	scaleMatrix(q.C, q.Beta)
 	t := weightTask{routines: r}
-	t.add(&x, 0, x.W.Outputs, l)
+	t.add(&x, 0, x.W.Outputs, 0, l)
 	return true
 }
 

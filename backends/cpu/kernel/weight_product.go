@@ -67,14 +67,14 @@ type weightStripRoutine struct {
 	run        func(k int, x *float32, xRow int, w *byte, wRow int, y *float32, yRow int, ahead int)
 }
 
-// add adds outputs [from, to) of a product to Y.
-func (t *weightTask) add(q *WeightProduct, from, to int, l *lane) {
+// add adds outputs [from, to) of a product to Y; next as for compute.
+func (t *weightTask) add(q *WeightProduct, from, to int, next uintptr, l *lane) {
 	switch {
 	case q.W.Inputs == 0:
 	case !q.W.ByInput:
 		t.dots(q, from, to, l)
 	case q.W.Format == Float32 || q.W.Format == BFloat16:
-		t.strips(q, from, to)
+		t.strips(q, from, to, next)
 	default:
 		t.widenedAxpys(q, from, to, &l.own)
 	}

@@ -51,9 +51,15 @@ func (t *weightTask) Do(part, worker int) {
 	from, to := t.total*part/t.parts, t.total*(part+1)/t.parts
 	first := sort.Search(len(t.before), func(i int) bool { return t.before[i] > from }) - 1
 	for i := first; i < len(t.products) && t.before[i] < to; i++ {
-		if o, end := t.output(i, from), t.output(i, to); o < end {
-			t.compute(&t.products[i], o, end, worker)
+		o, end := t.output(i, from), t.output(i, to)
+		if o == end {
+			continue
 		}
+		next := uintptr(0)
+		if i+1 < len(t.products) && t.before[i+1] < to && t.products[i+1].W.Size() > 0 {
+			next = address(t.products[i+1].W.address(0))
+		}
+		t.compute(&t.products[i], o, end, next, worker)
 	}
 }
 
@@ -86,12 +92,13 @@ func (t *weightTask) output(i, at int) int {
 	return min((2*grains*at+size)/(2*size)*grain, w.Outputs)
 }
 
-// compute sets or adds outputs [from, to) of a product.
-func (t *weightTask) compute(q *WeightProduct, from, to, worker int) {
+// compute sets or adds outputs [from, to) of a product. What is read after them
+// begins at next, 0 if that is not known.
+func (t *weightTask) compute(q *WeightProduct, from, to int, next uintptr, worker int) {
 	if !q.Accumulate {
 		for r := range q.Y.Rows {
 			clear(q.Y.Data[r*q.Y.RowStride+from : r*q.Y.RowStride+to])
 		}
 	}
-	t.add(q, from, to, &t.pool.lanes[worker])
+	t.add(q, from, to, next, &t.pool.lanes[worker])
 }

@@ -12,8 +12,9 @@ const (
 	stripOutputs = 1024    // outputs of a block, at most
 )
 
-// strips adds outputs [from, to) of a Float32 or BFloat16 weight by input.
-func (t *weightTask) strips(q *WeightProduct, from, to int) {
+// strips adds outputs [from, to) of a Float32 or BFloat16 weight by input; next
+// as for compute.
+func (t *weightTask) strips(q *WeightProduct, from, to int, next uintptr) {
 	w := &q.W
 	list := t.routines.weight.strip[w.Format]
 	whole := from
@@ -29,7 +30,14 @@ func (t *weightTask) strips(q *WeightProduct, from, to int) {
 			count := min(inputs, w.Inputs-i)
 			ahead := inputs * row
 			if i+inputs >= w.Inputs {
-				ahead = 0 // nothing known
+				// The next outputs, or the next product, which lies alike if it
+				// is another expert's; requests may go anywhere.
+				ahead = 0
+				if o+n < whole {
+					ahead = (n - i*w.Stride) * w.Format.bytes()
+				} else if next != 0 {
+					ahead = int(next - address(w.address(i*w.Stride+o)))
+				}
 			}
 			for r := 0; r < q.X.Rows; {
 				rows := 0
