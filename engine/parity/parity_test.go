@@ -34,7 +34,12 @@ func fixtures(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	for _, d := range dirs {
-		names = append(names, d.Name())
+		if _, err := os.Stat(filepath.Join("testdata", d.Name(), "expected.json")); err == nil {
+			names = append(names, d.Name())
+		}
+	}
+	if len(names) != 8 {
+		t.Fatalf("testdata has %q, not eight checkpoints", names)
 	}
 	return names
 }
