@@ -107,7 +107,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	count := o.Recipe.Model.Count()
 	b := &bench{o: o, ctx: ctx, report: Report{
-		Recipe: o.Recipe.Name, Device: o.Backend.Name(), Threads: o.Threads, Precision: precisionOf(o.Recipe), Params: count.Params + count.MTP, Active: count.Active,
+		Recipe: o.Recipe.Name, Device: o.Backend.Name(), Threads: o.Threads, Precision: precisionOf(o), Params: count.Params + count.MTP, Active: count.Active,
 	}}
 	defer b.closeFile()
 	if err := b.parts(); err != nil {
@@ -389,10 +389,13 @@ func setInts(p backends.Program, inputs map[string][]int32) error {
 	return nil
 }
 
-// precisionOf names what training computes in: the first stage's precision, float32 without a stage.
-func precisionOf(r *check.Recipe) string {
-	if len(r.Stages) == 0 {
+// precisionOf names what training computes in, the first stage's precision; without training, what the weights are kept as.
+func precisionOf(o Options) string {
+	switch {
+	case o.Train && len(o.Recipe.Stages) > 0:
+		return o.Recipe.Stages[0].Precision.Kind
+	case o.Keep == "" || o.Keep == "f32":
 		return "fp32"
 	}
-	return r.Stages[0].Precision.Kind
+	return o.Keep
 }
