@@ -280,7 +280,7 @@ func (b *bench) fill(storage []compiler.Stored) error {
 		case s.Kind == compiler.State:
 			weights.Fill(values, float32(s.Initial))
 		default:
-			weights.Initialize(values, s.Name, s.Init, 0)
+			initialize(values, s)
 		}
 		if err := b.store.Write(s.Name, values); err != nil {
 			return err
@@ -313,21 +313,33 @@ func (b *bench) keep(storage []compiler.Stored) error {
 		}
 		return k.File(b.file, entries)
 	}
+	var values []float32
 	for _, s := range storage {
 		if s.Kind != compiler.Weight && s.Kind != compiler.State {
 			continue
 		}
-		values := make([]float32, s.Shape.Size())
+		values = slices.Grow(values[:0], s.Shape.Size())[:s.Shape.Size()]
 		if s.Kind == compiler.State {
 			weights.Fill(values, float32(s.Initial))
 		} else {
-			weights.Initialize(values, s.Name, s.Init, 0)
+			initialize(values, s)
 		}
 		if err := k.Values(weights.Entry{Name: s.Name, Shape: s.Shape}, values); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// initialize gives a weight random values. Those of a large one repeat after a prime number, so that no two of its rows or experts are
+// the same: drawing billions would take longer than measuring.
+func initialize(values []float32, s compiler.Stored) {
+	const drawn = 1<<20 + 7 // prime
+	n := min(len(values), drawn)
+	weights.Initialize(values[:n], s.Name, s.Init, 0)
+	for n < len(values) {
+		n += copy(values[n:], values[:n/drawn*drawn])
+	}
 }
 
 func (b *bench) closeFile() {

@@ -28,6 +28,7 @@ type Keeper struct {
 
 	pool   *kernel.Pool
 	pieces map[string][]check.NamedTensor
+	buffer []float32 // of a tensor, or strips of one: kept, so that what is held grows by what is made only
 }
 
 // NewKeeper makes a keeper; Close ends it. The table of names, which may be nil, says which way the matrices lie; int8 and fp8 need one.
@@ -107,11 +108,10 @@ func (k *Keeper) Values(e Entry, values []float32) error {
 	if stored.Strides, err = k.Layout.strides(e, pieces); err != nil {
 		return err
 	}
-	var buffer []float32
 	all := make([]byte, e.Shape.Size()*k.format().Size())
 	for _, t := range pieces {
 		part := k.Layout.Place(t)
-		buffer = slices.Grow(buffer[:0], part.Size)[:part.Size]
+		buffer := k.scratch(part.Size)
 		k.Layout.ToFile(buffer, t, values[part.First:part.First+part.Size])
 		shape := k.Layout.FileShape(t)
 		p := k.empty(take(&all, part.Size*k.format().Size()), shape[0], shape[1])
@@ -171,13 +171,13 @@ func (k *Keeper) named(n *Named, e Entry) error {
 			}
 			rows, columns := rowsOf(found.Shape)
 			p := k.empty(take(&converted, size), rows, columns)
-			err := Strips(found.Shape, backends.Float8Block, func(first int, dst []float32) error { return n.ReadRows(t.File, first, dst) },
-				func(first int, values []float32) error {
-					k.convert(&p, first, values)
-					return nil
-				})
-			if err != nil {
-				return err
+			strip := max(1, stripEntries/columns/backends.Float8Block) * backends.Float8Block
+			for first := 0; first < rows; first += strip {
+				values := k.scratch(min(strip, rows-first) * columns)
+				if err := n.ReadRows(t.File, first, values); err != nil {
+					return err
+				}
+				k.convert(&p, first, values)
 			}
 			stored.Pieces, stored.Mapped = append(stored.Pieces, p), false
 		}
@@ -245,6 +245,12 @@ func (n *Named) piece(t check.NamedTensor, found Tensor) (backends.Piece, error)
 	}
 	p.Scales = make([]float32, blocks(rows, backends.Float8Block)*blocks(columns, backends.Float8Block))
 	return p, n.ReadFrom(t.File+n.Table.Scales, 0, p.Scales)
+}
+
+// scratch is the buffer with n entries.
+func (k *Keeper) scratch(n int) []float32 {
+	k.buffer = slices.Grow(k.buffer[:0], n)[:n]
+	return k.buffer
 }
 
 // take cuts n bytes off the front.
