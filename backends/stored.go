@@ -161,15 +161,15 @@ func (p *Piece) At(i int) float32 {
 	case BFloat16:
 		return math.Float32frombits(uint32(binary.LittleEndian.Uint16(p.Values[2*i:])) << 16)
 	case Float16:
-		return fromFloat16(binary.LittleEndian.Uint16(p.Values[2*i:]))
+		return FromFloat16(binary.LittleEndian.Uint16(p.Values[2*i:]))
 	case Float8:
-		return fromFloat8(p.Values[i]) * p.Scales[row/Float8Block*blocks(p.Columns, Float8Block)+column/Float8Block]
+		return FromFloat8(p.Values[i]) * p.Scales[row/Float8Block*blocks(p.Columns, Float8Block)+column/Float8Block]
 	}
-	return float32(int8(p.Values[i])) * fromFloat16(p.HalfScales[row*blocks(p.Columns, Int8Block)+column/Int8Block])
+	return float32(int8(p.Values[i])) * FromFloat16(p.HalfScales[row*blocks(p.Columns, Int8Block)+column/Int8Block])
 }
 
-// fromFloat16 widens an IEEE binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits.
-func fromFloat16(h uint16) float32 {
+// FromFloat16 widens an IEEE binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits.
+func FromFloat16(h uint16) float32 {
 	sign, rest := uint32(h&0x8000)<<16, uint32(h&0x7fff)
 	if rest >= 0x7c00 { // infinite, or not a number
 		return math.Float32frombits(sign | 0x7f800000 | rest&0x3ff<<13)
@@ -178,8 +178,8 @@ func fromFloat16(h uint16) float32 {
 	return math.Float32frombits(sign | math.Float32bits(math.Float32frombits(rest<<13)*0x1p112))
 }
 
-// fromFloat8 widens an e4m3fn: 1 sign, 4 exponent (bias 7), 3 fraction bits; all ones is not a number.
-func fromFloat8(b byte) float32 {
+// FromFloat8 widens an e4m3fn: 1 sign, 4 exponent (bias 7), 3 fraction bits; all ones is not a number.
+func FromFloat8(b byte) float32 {
 	if b&0x7f == 0x7f {
 		return float32(math.NaN())
 	}

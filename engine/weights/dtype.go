@@ -3,12 +3,14 @@ package weights
 import (
 	"encoding/binary"
 	"math"
+
+	"forge/backends"
 )
 
 // Dtype is how a file stores the numbers of a tensor, as safetensors names it.
 type Dtype string
 
-// The types that forge reads; it writes F32.
+// The types that forge reads; it writes F32, BF16 and F8.
 const (
 	F64  Dtype = "F64"
 	F32  Dtype = "F32"
@@ -50,7 +52,7 @@ func (d Dtype) widen(dst []float32, src []byte) {
 		}
 	case F16:
 		for i := range dst {
-			dst[i] = halfToFloat(le.Uint16(src[2*i:]))
+			dst[i] = backends.FromFloat16(le.Uint16(src[2*i:]))
 		}
 	case F8:
 		for i := range dst {
@@ -75,35 +77,10 @@ func (d Dtype) widen(dst []float32, src []byte) {
 	}
 }
 
-// halfToFloat widens an IEEE binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits.
-func halfToFloat(h uint16) float32 {
-	sign := uint32(h>>15) << 31
-	exponent, fraction := uint32(h>>10&0x1f), uint32(h&0x3ff)
-	switch exponent {
-	case 0: // zero or subnormal: fraction · 2^−24
-		v := float32(fraction) * 0x1p-24
-		return math.Float32frombits(math.Float32bits(v) | sign)
-	case 0x1f:
-		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
-	}
-	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
-}
-
-// float8 holds the value of each code of e4m3fn: 1 sign, 4 exponent (bias 7), 3 fraction bits; all ones is not a number.
+// float8 holds the value of each code of F8.
 var float8 = func() (table [256]float32) {
 	for code := range table {
-		exponent, fraction := code>>3&15, float64(code&7)
-		v := math.Ldexp(1+fraction/8, exponent-7)
-		switch {
-		case code&0x7f == 0x7f:
-			v = math.NaN()
-		case exponent == 0:
-			v = math.Ldexp(fraction/8, -6)
-		}
-		if code&0x80 != 0 {
-			v = -v
-		}
-		table[code] = float32(v)
+		table[code] = backends.FromFloat8(byte(code))
 	}
 	return table
 }()

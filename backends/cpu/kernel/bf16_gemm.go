@@ -107,15 +107,7 @@ func GemmBF16(p *Pool, a, b MixedMatrix, accumulate bool, c Matrix) {
 // GemmGroupsBF16 computes independent products of any shapes and storages as one
 // parallel region. The destinations must not overlap.
 func GemmGroupsBF16(p *Pool, products []MixedProduct) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t := &p.gemm
-	t.jobs = t.jobs[:0]
-	for i := range products {
-		products[i].check()
-		t.jobs = append(t.jobs, products[i].job())
-	}
-	t.compute(p)
+	multiplyAll(p, products)
 }
 
 // GemmBatchBF16 computes the product once for every index of the batch, with the

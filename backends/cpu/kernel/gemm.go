@@ -90,13 +90,26 @@ func (t *gemmTask) runOne(p *Pool, q Product) {
 // region: experts of a mixture, each with its own number of rows. The
 // destinations must not overlap.
 func GemmGroups(p *Pool, products []Product) {
+	multiplyAll(p, products)
+}
+
+// anyProduct is a pointer to a product of any kind of operands.
+type anyProduct[T any] interface {
+	*T
+	check()
+	job() job
+}
+
+// multiplyAll computes products as one parallel region.
+func multiplyAll[T any, P anyProduct[T]](p *Pool, products []T) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := &p.gemm
 	t.jobs = t.jobs[:0]
 	for i := range products {
-		products[i].check()
-		t.jobs = append(t.jobs, products[i].job())
+		q := P(&products[i])
+		q.check()
+		t.jobs = append(t.jobs, q.job())
 	}
 	t.compute(p)
 }

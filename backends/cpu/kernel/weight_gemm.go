@@ -9,15 +9,7 @@ import "math"
 // weights are widened instead, and X is not rounded. The destinations must not
 // overlap.
 func GemmWeights(p *Pool, products []WeightProduct) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t := &p.gemm
-	t.jobs = t.jobs[:0]
-	for i := range products {
-		products[i].check()
-		t.jobs = append(t.jobs, products[i].job())
-	}
-	t.compute(p)
+	multiplyAll(p, products)
 }
 
 func (q *WeightProduct) job() job {
